@@ -1,0 +1,20 @@
+/*
+ * The log sink: one line, one write(2) to stderr, so that lines of several
+ * processes never mix. Who stands behind stderr (journal, file, syslog) is the
+ * supervisor's affair. A line that cannot be written is lost; nothing waits for it.
+ */
+#ifndef AMPEL_IO_LOG_H
+#define AMPEL_IO_LOG_H
+
+#include "base/bytes.h"
+
+enum { LOG_LINE_MAX = 4096 };
+
+/* The line has no LF; longer than LOG_LINE_MAX it is cut. */
+void log_line(struct bytes line);
+/* For people: "PROGRAM: text". */
+void log_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Named in log_text's lines; a literal. */
+void log_open(const char *program);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * Bytes that pass between processes as a descriptor. A memory file (memfd) is
+ * sealed before it is passed: nobody can change it afterwards, so a receiver may
+ * trust what it has checked. Large content is an unlinked file instead, which its
+ * receiver must copy.
+ */
+#ifndef AMPEL_IO_MEMFILE_H
+#define AMPEL_IO_MEMFILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+
+/* An empty memory file, close-on-exec. -1 with errno. */
+int memfile_new(const char *name);
+/* An unlinked file in directory (O_TMPFILE), close-on-exec. -1 with errno. */
+int memfile_new_on_disk(const char *directory);
+
+/* Write all of it at the end. -1 with errno. */
+int memfile_write(int fd, struct bytes content);
+/* Nothing can write, grow, shrink or unseal it from now on. -1 with errno. */
+int memfile_seal(int fd);
+
+/* A sealed memory file with that content. -1 with errno. */
+int memfile_of(const char *name, struct bytes content);
+
+enum memfile_kind {
+	MEMFILE_BAD,    /* no regular file, or larger than max_bytes */
+	MEMFILE_SEALED, /* all four seals: its content cannot change */
+	MEMFILE_OPEN,   /* somebody may still write: copy it before use */
+};
+
+/* What a received descriptor is, and its size. */
+enum memfile_kind memfile_check(int fd, uint64_t max_bytes, uint64_t *size_bytes);
+
+/* Append the bytes from offset on, read with pread, to b. -1: errno, or b failed. */
+int memfile_read(int fd, uint64_t offset, struct buf *b);
+
+/*
+ * Copy from's content, behind prefix, to the end of to. -1 with errno; a source that
+ * is shorter than size_bytes is EIO.
+ */
+int memfile_copy(int from, uint64_t size_bytes, int to);
+
+#endif

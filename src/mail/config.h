@@ -1,0 +1,143 @@
+/*
+ * The meaning of ampel.conf (DESIGN section 9): every setting with its type,
+ * default and limits, from one table. Pure: names of files are checked for form
+ * only, whoever opens them says what is wrong with them.
+ */
+#ifndef AMPEL_MAIL_CONFIG_H
+#define AMPEL_MAIL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/network.h"
+#include "mail/config_tree.h"
+#include "mail/mistakes.h"
+#include "mail/verdict.h"
+
+struct bytes_list {
+	const struct bytes *v;
+	size_t              n;
+};
+
+struct endpoint_list {
+	const struct endpoint *v;
+	size_t                 n;
+};
+
+struct network_list {
+	const struct network *v;
+	size_t                n;
+};
+
+enum users_source { USERS_FILE, USERS_SYSTEM };
+
+struct config_listen {
+	struct bytes         name;      /* "smtp": also the policy, DESIGN section 1 */
+	struct endpoint_list address;
+	uint64_t             workers;   /* processes that share the socket; 1 */
+	unsigned             line;
+};
+
+enum filter_kind { FILTER_COMMAND, FILTER_CHECK, FILTER_SPAMD };
+enum filter_policy { FILTER_DEFER, FILTER_PASS };
+
+struct config_filter {
+	struct bytes         name;
+	enum filter_kind     kind;
+	struct bytes         program;      /* command, check: split at blanks, no shell */
+	struct endpoint_list spamd;
+	uint64_t             timeout_ms;   /* 60 s */
+	enum filter_policy   on_error;     /* FILTER_DEFER */
+	uint64_t             max_size;     /* spamd 500k; else UINT64_MAX */
+	enum filter_policy   on_oversize;  /* FILTER_PASS, visibly marked */
+	bool                 shadow;       /* run, record, never decide */
+	struct bytes_list    listeners;    /* { "smtp" } */
+	bool                 has_scores;   /* yellow_milli and red_milli count */
+	int64_t              yellow_milli; /* 5.0 */
+	int64_t              red_milli;    /* 7.0 */
+	uint8_t              code_colour[256]; /* enum colour of each exit code */
+	unsigned             line;
+};
+
+struct config_helper {
+	struct bytes         name;
+	struct bytes         command;  /* split at blanks, no shell */
+	struct endpoint_list ready;    /* at most one: answers when it is up */
+	struct bytes         user;     /* "_ampelfilter" */
+	unsigned             line;
+};
+
+struct config {
+	struct arena         arena;    /* owns every view below */
+
+	struct bytes         hostname; /* required */
+	struct bytes_list    domains;  /* lower case; empty: mail for nobody */
+	struct network_list  inside;   /* may relay without AUTH */
+	struct bytes         root;     /* empty: the system's own folders */
+	enum users_source    users;
+	struct bytes         recipient_delimiter; /* "+"; one byte or empty */
+	struct bytes         yellow_folder;       /* empty: the inbox */
+	struct bytes         contact;  /* a line for people, in red replies */
+	struct bytes         log;      /* "stderr", "syslog" or an absolute path */
+
+	uint64_t message_size;         /* 50M: SIZE, and counted */
+	uint64_t message_memory;       /* 128M, mail data held in memory files */
+	uint64_t min_free;             /* 100M, beside twice message_size */
+	uint64_t recipients;           /* 100 a transaction */
+	uint64_t sessions;             /* 2000 in all, per listener */
+	uint64_t sessions_per_address; /* 50, IPv6 per /64; inside networks too */
+	uint64_t errors;               /* 20 a session */
+	uint64_t hops;                 /* 100 */
+	uint64_t command_timeout_ms;   /* 5 min, RFC 5321 section 4.5.3.2 */
+	uint64_t data_timeout_ms;      /* 3 min a block */
+	uint64_t session_timeout_ms;   /* 1 h in all */
+	uint64_t filter_deadline_ms;   /* 120 s from the final dot, waiting included */
+	uint64_t filter_concurrency;   /* 10 messages in the pipeline at once */
+	uint64_t queue_lifetime_ms;    /* 7 d */
+	uint64_t stop_timeout_ms;      /* 150 s */
+	bool     bounce_single_recipient; /* yes */
+	bool     refuse_relay_probes;     /* yes */
+
+	struct config_listen *listen;
+	size_t                n_listen;
+	struct config_filter *filter;  /* in pipeline order */
+	size_t                n_filter;
+	struct config_helper *helper;
+	size_t                n_helper;
+};
+
+/*
+ * Fill c from a tree; c may then be used when no mistake was added, and must be
+ * given to config_finish in any case. Everything is copied: tree and text may
+ * go. Mistakes' texts live in c->arena.
+ */
+void config_from_tree(
+    struct config *c, const struct config_tree *tree, struct mistakes *mistakes);
+void config_finish(struct config *c);
+
+/*
+ * The programs that get a part of the configuration, bits. A part is text of
+ * the same grammar that holds only what that program needs.
+ */
+enum config_part {
+	PART_SMTPD = 1,
+	PART_LOOKUP = 2,
+	PART_HIQ = 4,
+	PART_QUEUE = 8,
+	PART_DELIVER = 16,
+};
+
+/*
+ * The settings of one program as text; read back by the same parser, they give
+ * the same values. hostname is in every part.
+ */
+void config_add_part(struct buf *b, const struct config *c, enum config_part part);
+
+/* Whether any filter applies to that listener. */
+bool config_is_filtered(const struct config *c, struct bytes listener);
+
+#endif

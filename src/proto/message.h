@@ -1,0 +1,170 @@
+/*
+ * Every message between Ampel's processes, with its fields. The one list; structs,
+ * encoders and decoders are made from it. For a message NAME:
+ *
+ *     struct msg_name                            its fields; bytes borrow
+ *     void msg_name_add(struct buf *, const struct msg_name *)
+ *     bool msg_name_read(struct bytes frame, struct msg_name *)
+ *
+ * Reading is false unless the frame has that type, every field, and nothing more.
+ * Who may send what is in the permit table of each receiving side. "q" is the number
+ * of a question, chosen by the asker, returned in the answer. "fd" lines name the
+ * descriptors that travel with the frame.
+ */
+#ifndef AMPEL_PROTO_MESSAGE_H
+#define AMPEL_PROTO_MESSAGE_H
+
+#include "proto/frame.h"
+
+/* clang-format off */
+#define MESSAGES(M) \
+	/* Supervisor -> child. fd: the configuration part, a memory file. uid and gid \
+	 * count when drop is 1; directory is the chroot, empty for none. */ \
+	M(config, CONFIG, F(u64, generation) F(u8, drop) F(u32, uid) F(u32, gid) \
+	    F(bytes, directory) F(bytes, name)) \
+	/* Child -> supervisor: the configuration is understood, privileges are dropped. */ \
+	M(prepared, PREPARED, F(u64, generation)) \
+	M(refused, REFUSED, F(u64, generation) F(bytes, text)) \
+	/* Supervisor -> child: work with that configuration. */ \
+	M(use, USE, F(u64, generation)) \
+	/* Child -> supervisor: it does. */ \
+	M(ready, READY, F(u64, generation)) \
+	/* fd: a listening socket of the listen block called name. */ \
+	M(listen, LISTEN, F(bytes, name) F(bytes, address)) \
+	/* fd: one end of a fresh socketpair. serial names the process at the other end \
+	 * (it changes when that is restarted). */ \
+	M(peer, PEER, F(u8, role) F(u64, serial) F(bytes, name)) \
+	/* Finish what is in flight, begin nothing, then exit 0. */ \
+	M(stop, STOP, F(u8, unused)) \
+	/* To the queue: lease nothing more (1), or again (0). */ \
+	M(pause, PAUSE, F(u8, on)) \
+	/* Child -> supervisor and back: figures for `ampel status`, as "name value, ...". */ \
+	M(stats, STATS, F(u64, q) F(bytes, text)) \
+	/* Queue -> supervisor: deliver for user NAME. */ \
+	M(want_deliver, WANT_DELIVER, F(bytes, user)) \
+	/* The answer: result is an enum want_result; serial names the deliver process \
+	 * whose PEER came before. */ \
+	M(deliver_for, DELIVER_FOR, F(bytes, user) F(u8, result) F(u64, serial) F(bytes, text)) \
+	/* Supervisor -> deliver: you deliver for this user too; and deliver's answer. */ \
+	M(user, USER, F(bytes, name) F(bytes, home)) \
+	M(user_known, USER_KNOWN, F(bytes, name)) \
+	\
+	/* smtpd -> lookup: may that address connect, and relay? */ \
+	M(ask_connect, ASK_CONNECT, F(u64, q) F(bytes, listener) F(bytes, address)) \
+	M(connect, CONNECT, F(u64, q) F(u8, allowed) F(u8, inside)) \
+	/* smtpd -> lookup: does that recipient exist? address is canonical. */ \
+	M(ask_recipient, ASK_RECIPIENT, F(u64, q) F(bytes, address)) \
+	M(recipient, RECIPIENT, F(u64, q) F(u8, answer)) \
+	/* queue -> lookup: where does it go? kind is an enum route_kind; targets is a \
+	 * list made with frame_add_bytes, or travels as fd when is_large. */ \
+	M(ask_route, ASK_ROUTE, F(u64, q) F(bytes, address)) \
+	M(route, ROUTE, F(u64, q) F(u8, kind) F(bytes, user) F(bytes, extension) \
+	    F(bytes, owner) F(bytes, targets) F(u8, is_large)) \
+	\
+	/* Submission, smtpd -> hiq or queue, hiq -> queue. fd: the sealed message; \
+	 * when is_large, second fd: the envelope as a sealed memory file. */ \
+	M(submit, SUBMIT, F(u64, q) F(bytes, envelope) F(u8, is_large)) \
+	M(cancel, CANCEL, F(u64, q)) \
+	/* code 250, 451, 452, 554, ...; class 0 when there is no enhanced status code. */ \
+	M(result, RESULT, F(u64, q) F(u16, code) F(u8, class) F(u16, subject) \
+	    F(u16, detail) F(bytes, text)) \
+	/* That many more submissions may be sent. */ \
+	M(credit, CREDIT, F(u32, n)) \
+	\
+	/* queue <-> deliver. The agent's first frame: what it is doing or has done and not \
+	 * been acknowledged; jobs is a list of (id, recipient). */ \
+	M(hello, HELLO, F(u32, n) F(bytes, jobs)) \
+	/* fd: the body. repeated: an earlier attempt may have delivered unreported. */ \
+	M(deliver, DELIVER, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, repeated) \
+	    F(bytes, user) F(bytes, extension) F(bytes, address) F(bytes, reverse_path) \
+	    F(u8, colour) F(u64, size)) \
+	M(outcome, OUTCOME, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, kind) \
+	    F(u8, class) F(u16, subject) F(u16, detail) F(bytes, text)) \
+	/* The outcome is safe in the store; the agent may forget it. */ \
+	M(finished, FINISHED, F(bytes, id) F(u32, recipient)) \
+	\
+	/* ampel -> supervisor, on its control socket. verb is an enum command_verb; names a \
+	 * list, empty for all. line: one per service; done ends it. */ \
+	M(command, COMMAND, F(u8, verb) F(bytes, names)) \
+	M(line, LINE, F(bytes, name) F(u8, ok) F(bytes, state) F(bytes, text)) \
+	M(done, DONE, F(u8, exit_code) F(bytes, text)) \
+	\
+	/* ampel -> queue. Rows come in the order of ids, at most limit, then DONE. */ \
+	M(ask_rows, ASK_ROWS, F(bytes, after) F(u32, limit)) \
+	M(row, ROW, F(bytes, id) F(u32, recipient) F(u64, arrival_ms) F(u64, size) \
+	    F(bytes, reverse_path) F(bytes, address) F(u8, state) F(u64, due_ms) \
+	    F(u32, attempts) F(bytes, text)) \
+	/* action is an enum queue_action; an empty recipient list means all of id. */ \
+	M(ask_action, ASK_ACTION, F(u8, action) F(bytes, id)) \
+	/* The answer DONE brings the body as fd. */ \
+	M(ask_body, ASK_BODY, F(bytes, id))
+/* clang-format on */
+
+enum message_type {
+	MSG_NONE,
+#define M(lower, upper, fields) MSG_##upper,
+	MESSAGES(M)
+#undef M
+	MSG_TYPES
+};
+
+typedef struct bytes message_bytes;
+typedef uint8_t      message_u8;
+typedef uint16_t     message_u16;
+typedef uint32_t     message_u32;
+typedef uint64_t     message_u64;
+
+#define F(type, name) message_##type name;
+#define M(lower, upper, fields) struct msg_##lower { fields };
+MESSAGES(M)
+#undef M
+#undef F
+
+#define F(type, name)
+#define M(lower, upper, fields) \
+	void msg_##lower##_add(struct buf *b, const struct msg_##lower *m); \
+	bool msg_##lower##_read(struct bytes frame, struct msg_##lower *m);
+MESSAGES(M)
+#undef M
+#undef F
+
+/* For logs: "SUBMIT". */
+const char *message_name(uint16_t type);
+
+/* What stands at the other end of a PEER. */
+enum peer_role {
+	ROLE_NONE,
+	ROLE_SMTPD,
+	ROLE_LOOKUP,
+	ROLE_HIQ,
+	ROLE_QUEUE,
+	ROLE_DELIVER,
+	ROLE_ADMIN, /* the ampel command */
+};
+
+enum want_result { WANT_FAILED, WANT_NO_USER, WANT_READY };
+
+/* The answer to ASK_RECIPIENT. */
+enum recipient_answer {
+	RECIPIENT_UNKNOWN,
+	RECIPIENT_NOT_OURS,
+	RECIPIENT_OK,
+	RECIPIENT_TRY_LATER,
+};
+
+enum command_verb {
+	VERB_STATUS,
+	VERB_START,
+	VERB_STOP,
+	VERB_RESTART,
+	VERB_RELOAD,
+	VERB_ZAP,
+	VERB_QUEUE, /* DONE brings a PEER of the queue as fd */
+};
+
+enum queue_action { ACTION_HOLD, ACTION_RELEASE, ACTION_RETRY, ACTION_REMOVE };
+
+/* In ROW. */
+enum row_state { ROW_QUEUED, ROW_ACTIVE, ROW_HELD };
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * The server's side of SMTP, RFC 5321, with PIPELINING (RFC 2920), SIZE (RFC
+ * 1870), 8BITMIME (RFC 6152) and ENHANCEDSTATUSCODES (RFC 2034): one session as
+ * an engine without I/O. The driver feeds bytes, takes events in a loop, answers
+ * questions, and sends output.
+ *
+ *     smtp_server_init; smtp_server_greet or smtp_server_refuse
+ *     repeat:  smtp_server_next() until MORE, WAIT or CLOSE
+ *              send smtp_server_output(), smtp_server_sent()
+ *              MORE: read, smtp_server_feed; WAIT: the answer's callback pumps again
+ *
+ * At most one question is open. While it is, input may still be fed, up to
+ * SMTP_INPUT_MAX (smtp_server_room); it waits. The output is the same for every
+ * way to cut the input.
+ *
+ * The session holds no memory for input, output or a transaction while idle.
+ */
+#ifndef AMPEL_PROTO_SMTP_SERVER_H
+#define AMPEL_PROTO_SMTP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "mail/address.h"
+#include "mail/envelope.h"
+#include "mail/header.h"
+#include "mail/status.h"
+
+enum {
+	SMTP_INPUT_MAX = 64 * 1024 + 4096, /* unprocessed input that may wait */
+	SMTP_LINE_MAX = 2048,              /* a command line, CRLF included: else 500 */
+	SMTP_DATA_LINE_MAX = 64 * 1024,    /* a line of mail data: else 550 5.6.0 */
+	SMTP_BODY_CHUNK = 16 * 1024,       /* the most that one SMTP_BODY carries */
+};
+
+/* Per listener; lives longer than its sessions. */
+struct smtp_policy {
+	struct bytes hostname;
+	struct bytes listener;
+	uint64_t     size_max;       /* bytes as sent on the wire, dots removed */
+	size_t       recipients_max;
+	size_t       errors_max;
+	size_t       hops_max;
+	bool         bounce_single_recipient;
+	bool         refuse_relay_probes;
+};
+
+struct smtp_reply {
+	uint16_t      code;
+	struct status status; /* class 0: none */
+	struct bytes  text;   /* made printable and cut by the engine */
+};
+
+enum smtp_event {
+	SMTP_MORE,          /* nothing to do before more input comes */
+	SMTP_WAIT,          /* a question is open */
+	SMTP_ASK_RECIPIENT, /* question: smtp_server_recipient; answer_recipient */
+	SMTP_ASK_DATA,      /* question: open a message file; answer_data */
+	SMTP_BODY,          /* mail data to store: smtp_server_body */
+	SMTP_COMMIT,        /* question: message and envelope are whole; answer_commit */
+	SMTP_DISCARD,       /* a transaction that got as far as 354 is void: drop its file */
+	SMTP_CLOSE,         /* send the output, then close */
+};
+
+enum smtp_recipient_answer {
+	SMTP_RECIPIENT_OK,
+	SMTP_RECIPIENT_UNKNOWN,   /* 550 5.1.1 */
+	SMTP_RECIPIENT_NOT_OURS,  /* 550 5.7.1 relaying denied */
+	SMTP_RECIPIENT_TRY_LATER, /* 451 4.3.0 */
+};
+
+struct smtp_server {
+	/* Private. In the header so that the driver can embed it. */
+	const struct smtp_policy *policy;
+	struct bytes              peer_address, peer_name;
+	bool                      may_relay;
+	int                       state;
+	int                       question;
+	struct buf                in;
+	size_t                    in_used;
+	struct buf                out;
+	struct buf                body;
+	struct arena              session;     /* the HELO name */
+	struct arena              transaction; /* reset at RSET and after data */
+	struct envelope           envelope;
+	size_t                    recipients_room;
+	struct address            recipient;
+	struct bytes              recipient_text;
+	struct header_filter      header;
+	uint64_t                  size_wire;
+	size_t                    line_len;
+	size_t                    errors;
+	int                       data_state;
+	int                       data_fault;
+	bool                      refused_bounce;
+	bool                      body_failed;
+	bool                      seen_quit;
+};
+
+/* peer_* borrow for the session's life. may_relay: an inside host. */
+void smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
+    struct bytes peer_address, struct bytes peer_name, bool may_relay);
+void smtp_server_finish(struct smtp_server *s);
+
+/* The greeting; or instead of it a refusal (421, 554), which closes. */
+void smtp_server_greet(struct smtp_server *s);
+void smtp_server_refuse(struct smtp_server *s, struct smtp_reply reply);
+
+/* How much may be fed now. */
+size_t smtp_server_room(const struct smtp_server *s);
+/* Copies. Feeding more than the room ends the session with 421. */
+void   smtp_server_feed(struct smtp_server *s, struct bytes input);
+
+enum smtp_event smtp_server_next(struct smtp_server *s);
+
+/* SMTP_ASK_RECIPIENT: its canonical form; lives until it is answered. */
+struct bytes smtp_server_recipient(const struct smtp_server *s);
+void smtp_server_answer_recipient(
+    struct smtp_server *s, enum smtp_recipient_answer answer);
+
+/*
+ * SMTP_ASK_DATA: with id and time the engine answers 354 and brings the Received
+ * field as the first SMTP_BODY; with id NULL it answers 451 4.3.0. The envelope's id
+ * and arrival are then set.
+ */
+void smtp_server_answer_data(
+    struct smtp_server *s, const struct id *id, uint64_t now_ms);
+
+/* SMTP_BODY: lives until the next call. LF line ends. */
+struct bytes smtp_server_body(const struct smtp_server *s);
+/* The message cannot be stored: the rest of the data is read, then 452 4.3.1. */
+void         smtp_server_body_failed(struct smtp_server *s);
+
+/*
+ * SMTP_COMMIT: the envelope, size_bytes set (what SMTP_BODY brought); lives until
+ * the answer. When the answer's code is 250 the message is safe.
+ */
+const struct envelope *smtp_server_envelope(const struct smtp_server *s);
+void smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply);
+
+/* What is to be sent; and how much of it was. */
+struct bytes smtp_server_output(const struct smtp_server *s);
+void         smtp_server_sent(struct smtp_server *s, size_t n);
+
+/* Which deadline runs: for the next command, or for the next block of data. */
+bool smtp_server_is_in_data(const struct smtp_server *s);
+/* Whether a transaction is open (MAIL was accepted). */
+bool smtp_server_is_in_transaction(const struct smtp_server *s);
+/* A deadline passed: 421 4.4.2, then SMTP_DISCARD if due, SMTP_CLOSE. */
+void smtp_server_timeout(struct smtp_server *s);
+/*
+ * The service stops: an idle session gets 421 4.3.2 and closes at once; a
+ * transaction in flight goes on to its end, then the session closes so.
+ */
+void smtp_server_shutdown(struct smtp_server *s);
+/* The client is gone: SMTP_DISCARD if due, then SMTP_CLOSE. An open question dies. */
+void smtp_server_gone(struct smtp_server *s);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Questions to ampel-lookup. A question that is open when lookup dies, or that
+ * takes longer than LOOKUP_TIMEOUT_MS, is answered "try later". Answers never come from
+ * inside the call that asks.
+ */
+#ifndef AMPEL_SERVICE_LOOKUP_CLIENT_H
+#define AMPEL_SERVICE_LOOKUP_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "mail/directory.h"
+#include "proto/message.h"
+
+enum { LOOKUP_TIMEOUT_MS = 30 * 1000 };
+
+struct lookup_client;
+struct lookup_question;
+
+struct lookup_client *lookup_client_new(uv_loop_t *loop);
+void                  lookup_client_free(struct lookup_client *c);
+/* Takes the socket; replaces an older one. Questions asked without one wait for it. */
+void lookup_client_connect(struct lookup_client *c, int socket);
+
+/* try_later: the others then mean nothing. */
+typedef void lookup_connect_answer(
+    bool try_later, bool allowed, bool inside, void *context);
+typedef void lookup_recipient_answer(enum recipient_answer answer, void *context);
+/* route NULL: try later. Its views live for the call. */
+typedef void lookup_route_answer(const struct route *route, void *context);
+
+/* NULL: no memory; act as on try later. */
+struct lookup_question *lookup_connect(struct lookup_client *c,
+    struct bytes listener, struct bytes address, lookup_connect_answer *answer,
+    void *context);
+struct lookup_question *lookup_recipient(struct lookup_client *c,
+    struct bytes address, lookup_recipient_answer *answer, void *context);
+struct lookup_question *lookup_route(struct lookup_client *c,
+    struct bytes address, lookup_route_answer *answer, void *context);
+
+/* The asker is gone: the answer does not come. NULL is allowed. */
+void lookup_forget(struct lookup_question *q);
+
+#endif
