@@ -209,7 +209,8 @@ main(int argc, char *argv[])
 	}
 	memset(body, 'x', size);
 	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
-		run(s, batches[i], batches[i] < 16 ? total / 4 : total, body,
+		if (argc < 5 || batches[i] == strtoul(argv[4], NULL, 10))
+			run(s, batches[i], batches[i] < 16 ? total / 4 : total, body,
 		    size);
 	store_close(s);
 	free(body);

@@ -1,6 +1,7 @@
 #include "mail/paths.h"
 
-#include "base/buf.h"
+#include <stdio.h>
+
 #include "mail/config.h"
 
 enum place { ETC, STATE, SPOOL, RUN };
@@ -17,47 +18,50 @@ static const struct place_names places[] = {
 	[RUN] = { "/run/ampel", "/run" },
 };
 
-struct in_place {
+struct place_of {
 	enum place  place;
-	const char *below;
+	const char *below;    /* behind the place */
+	bool        has_name; /* and the name behind that */
 };
 
-static const struct in_place paths[] = {
-	[PATH_ETC] = { ETC, "" },
-	[PATH_STATE] = { STATE, "" },
-	[PATH_SPOOL] = { SPOOL, "" },
-	[PATH_RUN] = { RUN, "" },
-	[PATH_PASSWD] = { ETC, "/passwd" },
-	[PATH_SHADOW] = { ETC, "/shadow" },
-	[PATH_ALIASES] = { ETC, "/aliases" },
-	[PATH_MAIL] = { STATE, "/mail" },
-	[PATH_CHROOT] = { STATE, "/chroot" },
-	[PATH_CONTROL] = { RUN, "/control" },
-	[PATH_PID] = { RUN, "/pid" },
-	[PATH_LOG] = { STATE, "/log" },
+static const struct place_of paths[] = {
+	[PATH_ETC] = { ETC, "", false },
+	[PATH_STATE] = { STATE, "", false },
+	[PATH_SPOOL] = { SPOOL, "", false },
+	[PATH_RUN] = { RUN, "", false },
+	[PATH_PASSWD] = { ETC, "/passwd", false },
+	[PATH_SHADOW] = { ETC, "/shadow", false },
+	[PATH_ALIASES] = { ETC, "/aliases", false },
+	[PATH_MAIL] = { STATE, "/mail", false },
+	[PATH_HOME] = { STATE, "/mail/", true },
+	[PATH_CHROOTS] = { STATE, "/chroot", false },
+	[PATH_CHROOT] = { STATE, "/chroot/", true },
+	[PATH_CONTROL] = { RUN, "/control", false },
+	[PATH_PID] = { RUN, "/pid", false },
+	[PATH_LOG] = { STATE, "/log", false },
 };
 
-void
-paths_add(struct buf *b, const struct config *config, enum path path)
+/* One part of a path that cannot lead elsewhere. */
+static bool
+is_part(struct bytes name)
 {
-	const struct in_place    *what = &paths[path];
-	const struct place_names *place = &places[what->place];
-
-	buf_add_bytes(b, config->root);
-	buf_add_string(
-	    b, config->root.n > 0 ? place->under_root : place->system);
-	buf_add_string(b, what->below);
+	return name.n > 0 && name.p[0] != '.' && bytes_find(name, '/') == name.n &&
+	    bytes_find(name, '\0') == name.n;
 }
 
 bool
-paths_add_in(struct buf *b, const struct config *config, enum path path,
-    struct bytes name)
+paths_get(const struct config *config, enum path path, struct bytes name,
+    char out[PATHS_MAX])
 {
-	if (name.n == 0 || name.p[0] == '.' || bytes_find(name, '/') < name.n ||
-	    bytes_find(name, '\0') < name.n)
+	const struct place_of    *what = &paths[path];
+	const struct place_names *place = &places[what->place];
+	struct bytes              root = config->root;
+	int                       n;
+
+	if (what->has_name ? !is_part(name) : name.n > 0)
 		return false;
-	paths_add(b, config, path);
-	buf_add_char(b, '/');
-	buf_add_bytes(b, name);
-	return true;
+	n = snprintf(out, PATHS_MAX, "%.*s%s%s%.*s", BYTES_ARG(root),
+	    root.n > 0 ? place->under_root : place->system, what->below,
+	    BYTES_ARG(name));
+	return n > 0 && n < PATHS_MAX;
 }

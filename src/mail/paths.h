@@ -6,11 +6,13 @@
 #define AMPEL_MAIL_PATHS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/bytes.h"
 
-struct buf;
 struct config;
+
+enum { PATHS_MAX = 256 };
 
 enum path {
 	PATH_ETC,     /* /etc/ampel, ROOT/etc */
@@ -20,21 +22,20 @@ enum path {
 	PATH_PASSWD,  /* ETC/passwd */
 	PATH_SHADOW,  /* ETC/shadow */
 	PATH_ALIASES, /* ETC/aliases */
-	PATH_MAIL,    /* STATE/mail: a home for each name */
-	PATH_CHROOT,  /* STATE/chroot: a folder for each program */
+	PATH_MAIL,    /* STATE/mail, the folder of the homes */
+	PATH_HOME,    /* STATE/mail/NAME */
+	PATH_CHROOTS, /* STATE/chroot */
+	PATH_CHROOT,  /* STATE/chroot/NAME, of the program "ampel-NAME" */
 	PATH_CONTROL, /* RUN/control, the supervisor's socket */
 	PATH_PID,     /* RUN/pid */
 	PATH_LOG,     /* STATE/log, where a supervisor in the background writes */
 };
 
-void paths_add(struct buf *b, const struct config *config, enum path path);
-
 /*
- * The file or folder called name in a path, as PATH_MAIL or PATH_CHROOT. False,
- * with nothing added, when the name could lead out of it: it is empty, begins
- * with a dot, or holds a '/' or NUL.
+ * The path as a string in out. name is for PATH_HOME and PATH_CHROOT, else empty. False: it
+ * does not fit, or the name is empty, begins with a dot or holds a '/' or NUL.
  */
-bool paths_add_in(struct buf *b, const struct config *config, enum path path,
-    struct bytes name);
+bool paths_get(const struct config *config, enum path path, struct bytes name,
+    char out[PATHS_MAX]);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 
-enum { PASSWD_MAX = 16 * 1024 * 1024 }; /* bytes of a whole file */
+enum { PASSWD_FILE_MAX = 64 * 1024 * 1024 }; /* bytes of a whole file */
 
 struct passwd_entry {
 	struct bytes name;

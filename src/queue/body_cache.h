@@ -32,7 +32,7 @@ struct body_cache {
 
 void body_cache_init(struct body_cache *c);
 void body_cache_finish(struct body_cache *c);
-/* Keep a duplicate of fd, when it is sealed. */
+/* Keep a duplicate of fd, which is sealed. */
 void body_cache_add(
     struct body_cache *c, const struct id *id, int fd, uint64_t size_bytes);
 /* A duplicate, the caller's. -1: not here. */

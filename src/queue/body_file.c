@@ -54,7 +54,7 @@ write_unfinished(
     int shard, const struct place *place, int from, uint64_t size_bytes)
 {
 	int fd = openat(shard, place->unfinished,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int result;
 
 	if (fd == -1)

@@ -1,6 +1,6 @@
 /*
- * Bodies that are too large for a row, as files FOLDER/xx/ID; xx is the end of
- * ID, since its beginning is the time. A file has its name only when it is whole
+ * Bodies that are too large for a row, as files FOLDER/xx/ID; ID is the file's
+ * own, xx the end of it, since its beginning is the time. A file has its name only when it is whole
  * and on disk.
  */
 #ifndef AMPEL_QUEUE_BODY_FILE_H
@@ -12,8 +12,8 @@
 #include "mail/id.h"
 
 /*
- * Copy size_bytes from the descriptor `from` into the file of id; it replaces one of
- * that name. 0: whole and named on disk. -1 with errno; nothing is left.
+ * Copy size_bytes from the descriptor `from` into the file of id, a new one. 0: whole
+ * and named on disk. -1 with errno; nothing is left.
  */
 int  body_file_write(
     int folder, const struct id *id, int from, uint64_t size_bytes);

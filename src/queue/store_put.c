@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/clock.h"
 #include "io/memfile.h"
 #include "proto/envelope_wire.h"
 #include "queue/body_file.h"
@@ -16,8 +17,12 @@
 /* Where the body of a PUT comes from. */
 struct source {
 	enum { SMALL, LARGE, STORED } kind;
-	int64_t  number; /* STORED: the row that has it; else the new row */
-	uint64_t size_bytes;
+	int64_t   number; /* STORED: the row that has it; else the new row */
+	uint64_t  size_bytes;
+	bool      is_sealed;
+	/* LARGE: the name of the file. Not the message's id: that may come again while
+	 * another message still uses the file. */
+	struct id file;
 };
 
 bool
@@ -132,33 +137,58 @@ load_stored(struct store *s, const struct id *id, struct source *source)
 	return STORE_DONE;
 }
 
-/* A small body is read now: later it must not fail. */
+/* Small: it is read now, since later nothing may fail. */
+static enum store_result
+load_small(struct store *s, int fd, size_t size_bytes)
+{
+	char *room;
+
+	buf_clear(&s->body);
+	if (size_bytes == 0)
+		return STORE_DONE;
+	room = buf_room(&s->body, size_bytes);
+	if (room == NULL || !read_at(fd, room, size_bytes, 0))
+		return STORE_UNKNOWN;
+	buf_grew(&s->body, size_bytes);
+	return STORE_DONE;
+}
+
+static struct id
+new_file_name(uint64_t arrival_ms)
+{
+	uint8_t random[ID_RANDOM];
+
+	random_fill(random, sizeof random);
+	return id_make(arrival_ms, random);
+}
+
 static enum store_result
 load(struct store *s, const struct store_put *put, struct source *source)
 {
+	enum memfile_kind kind;
+
 	if (put->reuse_body)
 		return load_stored(s, put->reuse_body, source);
-	if (memfile_check(put->body, INT64_MAX, &source->size_bytes) ==
-	    MEMFILE_BAD)
+	kind = memfile_check(put->body, INT64_MAX, &source->size_bytes);
+	if (kind == MEMFILE_BAD)
 		return STORE_REFUSED;
+	source->is_sealed = kind == MEMFILE_SEALED;
 	source->kind = source->size_bytes > STORE_INLINE_BODY ? LARGE : SMALL;
 	source->number = s->next_body++;
-	if (source->kind == LARGE)
-		return STORE_DONE;
-	buf_clear(&s->body);
-	if (memfile_read(put->body, 0, &s->body) == -1)
-		return STORE_UNKNOWN;
-	return s->body.len == source->size_bytes ? STORE_DONE : STORE_UNKNOWN;
+	if (source->kind == SMALL)
+		return load_small(s, put->body, (size_t)source->size_bytes);
+	source->file = new_file_name(put->envelope->arrival_ms);
+	return STORE_DONE;
 }
 
 static void
-add_body_row(struct store *s, const struct id *id, const struct source *source)
+add_body_row(struct store *s, const struct source *source)
 {
 	sqlite3_stmt *st = database_use(&s->database, SQL_BODY_ADD);
 
 	sql_bind_number(st, 1, (uint64_t)source->number);
 	if (source->kind == LARGE) {
-		sql_bind_id(st, 2, id);
+		sql_bind_id(st, 2, &source->file);
 		sqlite3_bind_null(st, 3);
 	} else {
 		sqlite3_bind_null(st, 2);
@@ -172,8 +202,7 @@ static bool
 store_content(
     struct store *s, const struct store_put *put, const struct source *source)
 {
-	const struct id *id = &put->envelope->id;
-	sqlite3_stmt    *st;
+	sqlite3_stmt *st;
 
 	if (source->kind == STORED) {
 		st = database_use(&s->database, SQL_BODY_REUSE);
@@ -182,14 +211,15 @@ store_content(
 		return true;
 	}
 	if (source->kind == LARGE) {
-		if (body_file_write(s->bodies, id, put->body,
+		if (body_file_write(s->bodies, &source->file, put->body,
 		        source->size_bytes) == -1)
 			return false;
-		buf_add(&s->files_made, id, sizeof *id);
-	} else {
-		body_cache_add(&s->cache, id, put->body, source->size_bytes);
+		buf_add(&s->files_made, &source->file, sizeof source->file);
+	} else if (source->is_sealed) {
+		body_cache_add(&s->cache, &put->envelope->id, put->body,
+		    source->size_bytes);
 	}
-	add_body_row(s, id, source);
+	add_body_row(s, source);
 	return true;
 }
 
