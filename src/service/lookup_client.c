@@ -32,7 +32,7 @@ struct lookup_question {
 	} answer;
 	void                   *context;
 	size_t                  frame_len; /* kept for as long as it is not sent */
-	char                    frame[];
+	char                   *frame; /* behind this struct */
 };
 
 struct lookup_client {
@@ -301,6 +301,7 @@ ask(struct lookup_client *c, uint64_t number, struct buf *frame,
 			.answer_type = answer_type,
 			.context = context,
 			.frame_len = frame->len,
+			.frame = (char *)(q + 1),
 		};
 		memcpy(q->frame, frame->p, frame->len);
 		q->before->next = q;

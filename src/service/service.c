@@ -10,8 +10,8 @@
 #include "io/sandbox.h"
 #include "proto/config_text.h"
 
-_Static_assert(PEER_FRAME_MAX == FRAME_MAX, "one size of frame");
-_Static_assert(PEER_DESCRIPTORS == FRAME_DESCRIPTORS, "and of its luggage");
+_Static_assert((int)PEER_FRAME_MAX == (int)FRAME_MAX, "one size of frame");
+_Static_assert((int)PEER_DESCRIPTORS == (int)FRAME_DESCRIPTORS, "and of its luggage");
 
 enum { CONTROL = 3, ERROR_TEXT = 512, PERMITS_MAX = 16 };
 
