@@ -341,7 +341,7 @@ expand(struct flight *f, const struct route *route)
 }
 
 static void
-want_agent(struct schedule *s, struct user *u)
+want_agent(struct user *u)
 {
 	struct buf frame;
 
@@ -376,7 +376,7 @@ deliver(struct flight *f, const struct route *route)
 	f->state = FLIGHT_WAITING;
 	flight_ring_add(&u->waiting, f);
 	if (!u->is_asked)
-		want_agent(s, u);
+		want_agent(u);
 }
 
 static void

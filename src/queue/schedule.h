@@ -20,6 +20,7 @@
 #include "proto/message.h"
 #include "queue/desk.h"
 
+struct agent;
 struct schedule;
 struct lookup_client;
 struct flight;
