@@ -7,7 +7,7 @@ enum { FIRST_SLOTS = 64 };
 
 struct table_slot {
 	struct bytes key;
-	const void  *value; /* NULL: the slot is free */
+	void        *value; /* NULL: the slot is free */
 };
 
 void
@@ -60,7 +60,7 @@ grow(struct table *t)
 }
 
 enum table_added
-table_add(struct table *t, struct bytes key, const void *value)
+table_add(struct table *t, struct bytes key, void *value)
 {
 	struct table_slot *slot;
 
@@ -74,7 +74,7 @@ table_add(struct table *t, struct bytes key, const void *value)
 	return TABLE_ADDED;
 }
 
-const void *
+void *
 table_find(const struct table *t, struct bytes key)
 {
 	if (t->n_slots == 0)

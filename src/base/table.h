@@ -25,8 +25,8 @@ void table_finish(struct table *t);
 enum table_added { TABLE_ADDED, TABLE_EXISTS, TABLE_NO_MEMORY };
 
 /* TABLE_EXISTS: the key was there, and its value stays. value is not NULL. */
-enum table_added table_add(struct table *t, struct bytes key, const void *value);
+enum table_added table_add(struct table *t, struct bytes key, void *value);
 /* NULL when the key is not there. */
-const void      *table_find(const struct table *t, struct bytes key);
+void            *table_find(const struct table *t, struct bytes key);
 
 #endif

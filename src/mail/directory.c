@@ -98,7 +98,7 @@ directory_add_domain(struct directory *d, struct bytes domain)
 	struct bytes key = copy_lower(&d->arena, without_final_dot(domain));
 
 	return key.p != NULL &&
-	    table_add(&d->domains, key, key.p) != TABLE_NO_MEMORY;
+	    table_add(&d->domains, key, d) != TABLE_NO_MEMORY;
 }
 
 bool
