@@ -1,5 +1,4 @@
 #include "mail/mistakes.h"
-<<<<<<< HEAD
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,17 +9,10 @@
 
 enum { TEXT_MAX = 400 };
 
-=======
-#include <stdarg.h>
-#include "base/arena.h"
-#include "base/buf.h"
-#include <stdio.h>
->>>>>>> directory
 void
 mistakes_add(struct mistakes *m, struct arena *arena, unsigned line,
     const char *format, ...)
 {
-<<<<<<< HEAD
 	char         text[TEXT_MAX];
 	struct bytes copy;
 	va_list      args;
@@ -79,11 +71,3 @@ mistakes_print(struct mistakes *m, const char *file, struct buf *out)
 		buf_addf(out, "%s: %zu more mistakes are not shown\n", file,
 		    m->dropped);
 }
-=======
-	char t[500]; va_list ap; va_start(ap, format); vsnprintf(t, sizeof t, format, ap); va_end(ap);
-	struct bytes c = arena_copy(arena, bytes_of(t));
-	if (c.p == NULL || m->n == MISTAKES_MAX) { m->dropped++; return; }
-	m->list[m->n++] = (struct mistake){line, c};
-}
-bool mistakes_any(const struct mistakes *m) { return m->n || m->dropped; }
->>>>>>> directory
