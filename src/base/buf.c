@@ -47,7 +47,9 @@ buf_room(struct buf *b, size_t n)
 {
 	if (b->failed)
 		return NULL;
-	if (n > b->max - b->len || (n > b->cap - b->len && !grow(b, b->len + n))) {
+	/* one byte more than asked for: the NUL of buf_addf and buf_string */
+	if (n > b->max - b->len ||
+	    (n >= b->cap - b->len && !grow(b, b->len + n + 1))) {
 		b->failed = true;
 		return NULL;
 	}
@@ -119,7 +121,7 @@ buf_addf(struct buf *b, const char *format, ...)
 		b->failed = true;
 		return;
 	}
-	room = buf_room(b, (size_t)n + 1);
+	room = buf_room(b, (size_t)n);
 	if (room == NULL)
 		return;
 	va_start(args, format);

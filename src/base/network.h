@@ -16,7 +16,10 @@ struct network {
 	unsigned bits; /* 0 to 128 */
 };
 
-/* "10.0.0.0/8", "::1/128", "192.0.2.1" (all bits). Bits beyond the mask must be 0. */
+/*
+ * "10.0.0.0/8", "::1/128", "192.0.2.1" (all bits). Bits beyond the mask must be 0.
+ * "0.0.0.0/0" is every IPv4 address, "::/0" is every address of both kinds.
+ */
 bool network_parse(struct bytes text, struct network *out);
 /* A numeric address as bytes; IPv6 in brackets or without. */
 bool network_parse_address(struct bytes text, uint8_t out[16]);
@@ -33,8 +36,9 @@ struct endpoint {
 };
 
 /*
- * "127.0.0.1:25", "[::1]:25" or an absolute path. Host names are not taken: what
- * starts a mail server must not wait for DNS. Borrows from text.
+ * "127.0.0.1:25", "[::1]:25" or an absolute path that fits the address of a Unix
+ * socket (107 bytes). Host names are not taken: what starts a mail server must not
+ * wait for DNS. Borrows from text.
  */
 bool endpoint_parse(struct bytes text, struct endpoint *out);
 

@@ -44,7 +44,7 @@ enum path_result {
 /*
  * A path at the front of text: "<...>", with an optional source route, which is
  * checked and dropped (RFC 5321 appendix C). *rest is what follows '>'. Without
- * angle brackets it is PATH_INVALID.
+ * angle brackets it is PATH_INVALID, and *out and *rest are untouched.
  */
 enum path_result address_parse_path(
     struct bytes text, struct address *out, struct bytes *rest);

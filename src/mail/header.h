@@ -12,13 +12,14 @@
 
 struct header_field {
 	struct bytes name;  /* without the colon and blanks before it */
-	struct bytes value; /* behind the colon; folded lines still folded */
+	struct bytes value; /* behind the colon, without the final LF; still folded */
 	struct bytes raw;   /* the whole field, its final LF included */
 };
 
 /*
  * Take the next field off *rest. False at the end of the header section (an
- * empty line, a line that is no field, or no bytes), *rest is then the rest.
+ * empty line, a line that is no field, or no bytes); *rest then starts with that
+ * line.
  */
 bool header_next(struct bytes *rest, struct header_field *field);
 
@@ -28,17 +29,23 @@ bool header_next(struct bytes *rest, struct header_field *field);
  * stranger's copy of them would be believed by people and mail programs. The
  * body passes untouched. Fields Received and Delivered-To are counted, as hops.
  *
- * Memory is constant: a field name is looked at in at most HEADER_NAME bytes.
+ * A line that is no field ends the header section. Only the first line may start
+ * with a blank: it continues what others will put on top of the message.
+ *
+ * Memory is constant: a longer name than HEADER_NAME is nobody's and passes. A
+ * name of ours before so many blanks that both are longer is dropped with its line,
+ * colon or not.
  */
 enum { HEADER_NAME = 64 };
 
 struct header_filter {
-	int    state;           /* private; zeroed is the start of a message */
+	int    state;    /* private; zeroed is the start of a message */
 	bool   dropping;
-	size_t hops;            /* Received and Delivered-To fields so far */
-	size_t dropped;         /* fields removed so far */
+	size_t hops;     /* Received and Delivered-To fields so far */
+	size_t dropped;  /* fields removed so far */
 	size_t name_len;
-	char   name[HEADER_NAME];
+	size_t held;     /* bytes of name that have not come out yet */
+	char   name[HEADER_NAME]; /* the name, then blanks */
 };
 
 /* The same output for every way to cut the message into pieces. */
@@ -47,7 +54,7 @@ void header_filter_feed(
 /* The message has ended: what was held back comes out. */
 void header_filter_end(struct header_filter *f, struct buf *out);
 
-/* Whether it is one of the fields that only we may write. */
+/* Whether it is one of the fields that only we may write; no longer one is. */
 bool header_is_ours(struct bytes name);
 
 #endif

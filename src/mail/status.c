@@ -15,7 +15,7 @@ status_parse(struct bytes text, struct status *out)
 	if (!number_parse(class, 5, &c) || !number_parse(subject, 999, &s) ||
 	    !number_parse(rest, 999, &d))
 		return false;
-	if (class.n != 1 || c < 2 || c == 3)
+	if (class.n != 1 || subject.n > 3 || rest.n > 3 || c < 2 || c == 3)
 		return false;
 	*out = STATUS((uint8_t)c, (uint16_t)s, (uint16_t)d);
 	return true;
