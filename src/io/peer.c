@@ -49,9 +49,11 @@ union control {
 static void
 close_all(int *fds, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (fds[i] != -1)
 			close(fds[i]);
+		fds[i] = -1;
+	}
 }
 
 /* 0, or an errno. */

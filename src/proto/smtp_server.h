@@ -5,9 +5,10 @@
  * questions, and sends output.
  *
  *     smtp_server_init; smtp_server_greet or smtp_server_refuse
- *     repeat:  smtp_server_next() until MORE, WAIT or CLOSE
+ *     repeat:  smtp_server_next() until MORE, WAIT, FLUSH or CLOSE
  *              send smtp_server_output(), smtp_server_sent()
- *              MORE: read, smtp_server_feed; WAIT: the answer's callback pumps again
+ *              MORE: read, smtp_server_feed; WAIT: the answer's callback pumps again;
+ *              FLUSH: pump again when the output is sent
  *
  * At most one question is open. While it is, input may still be fed, up to
  * SMTP_INPUT_MAX (smtp_server_room); it waits. The output is the same for every
@@ -22,19 +23,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/bytes.h"
-#include "mail/address.h"
 #include "mail/envelope.h"
 #include "mail/header.h"
-#include "mail/status.h"
+#include "mail/id.h"
+#include "proto/smtp_data.h"
+#include "proto/smtp_line.h"
+#include "proto/smtp_reply.h"
+#include "proto/smtp_transaction.h"
 
 enum {
 	SMTP_INPUT_MAX = 64 * 1024 + 4096, /* unprocessed input that may wait */
-	SMTP_LINE_MAX = 2048,              /* a command line, CRLF included: else 500 */
-	SMTP_DATA_LINE_MAX = 64 * 1024,    /* a line of mail data: else 550 5.6.0 */
 	SMTP_BODY_CHUNK = 16 * 1024,       /* the most that one SMTP_BODY carries */
+	SMTP_OUTPUT_HIGH = 4 * 1024,       /* that much output asks to be sent */
+	SMTP_HELO_MAX = 255,
 };
 
 /* Per listener; lives longer than its sessions. */
@@ -49,15 +52,10 @@ struct smtp_policy {
 	bool         refuse_relay_probes;
 };
 
-struct smtp_reply {
-	uint16_t      code;
-	struct status status; /* class 0: none */
-	struct bytes  text;   /* made printable and cut by the engine */
-};
-
 enum smtp_event {
 	SMTP_MORE,          /* nothing to do before more input comes */
 	SMTP_WAIT,          /* a question is open */
+	SMTP_FLUSH,         /* much output waits: send it before calling again */
 	SMTP_ASK_RECIPIENT, /* question: smtp_server_recipient; answer_recipient */
 	SMTP_ASK_DATA,      /* question: open a message file; answer_data */
 	SMTP_BODY,          /* mail data to store: smtp_server_body */
@@ -78,27 +76,28 @@ struct smtp_server {
 	const struct smtp_policy *policy;
 	struct bytes              peer_address, peer_name;
 	bool                      may_relay;
+	bool                      esmtp;
+	bool                      stopping;
 	int                       state;
 	int                       question;
+	bool                      is_asked; /* the question was handed out */
+	struct smtp_line          line;
 	struct buf                in;
 	size_t                    in_used;
 	struct buf                out;
-	struct buf                body;
-	struct arena              session;     /* the HELO name */
-	struct arena              transaction; /* reset at RSET and after data */
-	struct envelope           envelope;
-	size_t                    recipients_room;
-	struct address            recipient;
-	struct bytes              recipient_text;
-	struct header_filter      header;
-	uint64_t                  size_wire;
-	size_t                    line_len;
+	struct buf                helo;
 	size_t                    errors;
-	int                       data_state;
-	int                       data_fault;
-	bool                      refused_bounce;
+	struct smtp_transaction   transaction;
+	struct buf                recipient; /* asked for: its canonical form */
+	struct buf                original;  /* and as it was written */
+	struct smtp_data          data;
+	struct header_filter      header;
+	struct buf                decoded;
+	struct buf                body;
+	bool                      body_shown;  /* the next call drops it */
 	bool                      body_failed;
-	bool                      seen_quit;
+	bool                      has_file;    /* the driver holds one for us */
+	bool                      discard_due;
 };
 
 /* peer_* borrow for the session's life. may_relay: an inside host. */

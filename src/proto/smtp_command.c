@@ -1,0 +1,161 @@
+#include "proto/smtp_command.h"
+
+#include "base/number.h"
+
+static enum smtp_verb
+verb_lookup(struct bytes word)
+{
+	static const char *const verbs[SMTP_VERBS] = {
+		[SMTP_AUTH] = "AUTH",
+		[SMTP_BDAT] = "BDAT",
+		[SMTP_DATA] = "DATA",
+		[SMTP_EHLO] = "EHLO",
+		[SMTP_ETRN] = "ETRN",
+		[SMTP_EXPN] = "EXPN",
+		[SMTP_HELO] = "HELO",
+		[SMTP_HELP] = "HELP",
+		[SMTP_MAIL] = "MAIL",
+		[SMTP_NOOP] = "NOOP",
+		[SMTP_QUIT] = "QUIT",
+		[SMTP_RCPT] = "RCPT",
+		[SMTP_RSET] = "RSET",
+		[SMTP_STARTTLS] = "STARTTLS",
+		[SMTP_TURN] = "TURN",
+		[SMTP_VRFY] = "VRFY",
+	};
+
+	for (int v = SMTP_UNKNOWN + 1; v < SMTP_VERBS; v++)
+		if (bytes_equal_nocase(word, bytes_of(verbs[v])))
+			return (enum smtp_verb)v;
+	return SMTP_UNKNOWN;
+}
+
+bool
+smtp_command_parse(struct smtp_command *cmd, struct bytes line)
+{
+	size_t blank = bytes_find(line, ' ');
+
+	if (blank == 0)
+		return false;
+	if (bytes_find(line, '\r') != line.n || bytes_find(line, '\0') != line.n)
+		return false;
+	cmd->verb = verb_lookup(bytes_first(line, blank));
+	cmd->arg = bytes_trim(bytes_from(line, blank));
+	return true;
+}
+
+/*
+ * "FROM:" and a path. RFC 5321 section 3.3 forbids a blank behind the colon; so
+ * many clients send one that everybody takes it.
+ */
+static enum path_result
+parse_path(struct bytes prefix, struct bytes arg, struct address *path,
+    struct bytes *rest)
+{
+	if (!bytes_start_nocase(arg, prefix))
+		return PATH_INVALID;
+	arg = bytes_from(arg, prefix.n);
+	if (bytes_start(arg, BYTES(" ")))
+		arg = bytes_from(arg, 1);
+	return address_parse_path(arg, path, rest);
+}
+
+static enum smtp_argument
+parse_size(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->has_size || !number_parse(value, UINT64_MAX, &mail->size))
+		return SMTP_ARGUMENT_VALUE;
+	mail->has_size = true;
+	return SMTP_ARGUMENT_OK;
+}
+
+static enum smtp_argument
+parse_body(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->has_body)
+		return SMTP_ARGUMENT_VALUE;
+	if (bytes_equal_nocase(value, BYTES("8BITMIME")))
+		mail->body = BODY_8BITMIME;
+	else if (bytes_equal_nocase(value, BYTES("7BIT")))
+		mail->body = BODY_7BIT;
+	else
+		return SMTP_ARGUMENT_VALUE;
+	mail->has_body = true;
+	return SMTP_ARGUMENT_OK;
+}
+
+static enum smtp_argument
+parse_parameter(struct smtp_mail *mail, struct bytes parameter)
+{
+	static const struct {
+		struct bytes keyword;
+		enum smtp_argument (*parse)(struct smtp_mail *, struct bytes);
+	} parameters[] = {
+		{ BYTES_INIT("SIZE"), parse_size },
+		{ BYTES_INIT("BODY"), parse_body },
+	};
+	size_t       equals = bytes_find(parameter, '=');
+	struct bytes keyword = bytes_first(parameter, equals);
+
+	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
+		if (bytes_equal_nocase(keyword, parameters[i].keyword))
+			return parameters[i].parse(
+			    mail, bytes_from(parameter, equals + 1));
+	return SMTP_ARGUMENT_PARAMETER;
+}
+
+/* What stands behind the path is apart from it. */
+static bool
+is_apart(struct bytes rest)
+{
+	return rest.n == 0 || rest.p[0] == ' ';
+}
+
+enum smtp_argument
+smtp_mail_parse(struct smtp_mail *mail, struct bytes arg)
+{
+	struct bytes     rest, parameter;
+	enum path_result path;
+
+	*mail = (struct smtp_mail){ .is_null = false };
+	path = parse_path(BYTES("FROM:"), arg, &mail->path, &rest);
+	/* RFC 5321 section 4.1.1.2: a reverse-path has a domain, or is null. */
+	if ((path != PATH_OK && path != PATH_NULL) || !is_apart(rest))
+		return SMTP_ARGUMENT_PATH;
+	mail->is_null = path == PATH_NULL;
+	while (bytes_split(&rest, ' ', &parameter)) {
+		enum smtp_argument result = SMTP_ARGUMENT_OK;
+
+		if (parameter.n > 0)
+			result = parse_parameter(mail, parameter);
+		if (result != SMTP_ARGUMENT_OK)
+			return result;
+	}
+	return SMTP_ARGUMENT_OK;
+}
+
+enum smtp_argument
+smtp_rcpt_parse(struct address *path, struct bytes arg)
+{
+	struct bytes     rest;
+	enum path_result result = parse_path(BYTES("TO:"), arg, path, &rest);
+
+	if ((result != PATH_OK && result != PATH_POSTMASTER) || !is_apart(rest))
+		return SMTP_ARGUMENT_PATH;
+	if (bytes_trim(rest).n > 0)
+		return SMTP_ARGUMENT_PARAMETER;
+	if (result == PATH_POSTMASTER)
+		path->domain = BYTES("");
+	return SMTP_ARGUMENT_OK;
+}
+
+bool
+smtp_bdat_parse(uint64_t *octets, struct bytes arg)
+{
+	size_t       blank = bytes_find(arg, ' ');
+	struct bytes last = bytes_trim(bytes_from(arg, blank));
+
+	if (last.n > 0 && !bytes_equal_nocase(last, BYTES("LAST")))
+		return false;
+	return number_parse(bytes_first(arg, blank), UINT64_MAX, octets);
+}

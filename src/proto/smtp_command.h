@@ -1,0 +1,74 @@
+/*
+ * One command line of SMTP, RFC 5321 section 4.1.1: its verb, its argument, and
+ * what MAIL and RCPT say in theirs.
+ */
+#ifndef AMPEL_PROTO_SMTP_COMMAND_H
+#define AMPEL_PROTO_SMTP_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "mail/address.h"
+#include "mail/envelope.h"
+
+enum smtp_verb {
+	SMTP_UNKNOWN,
+	SMTP_AUTH,
+	SMTP_BDAT,
+	SMTP_DATA,
+	SMTP_EHLO,
+	SMTP_ETRN,
+	SMTP_EXPN,
+	SMTP_HELO,
+	SMTP_HELP,
+	SMTP_MAIL,
+	SMTP_NOOP,
+	SMTP_QUIT,
+	SMTP_RCPT,
+	SMTP_RSET,
+	SMTP_STARTTLS,
+	SMTP_TURN,
+	SMTP_VRFY,
+	SMTP_VERBS
+};
+
+struct smtp_command {
+	enum smtp_verb verb;
+	struct bytes   arg; /* blanks around it removed; borrows from the line */
+};
+
+/*
+ * Split one line, already without its CRLF. False means that the line is not a
+ * command at all (answer 500): empty, a blank in front, a CR or NUL in it.
+ */
+bool smtp_command_parse(struct smtp_command *cmd, struct bytes line);
+
+enum smtp_argument {
+	SMTP_ARGUMENT_OK,
+	SMTP_ARGUMENT_PATH,      /* 501 5.1.7, 5.1.3: no such path can be */
+	SMTP_ARGUMENT_VALUE,     /* 501 5.5.4: a parameter has no such value, or stands twice */
+	SMTP_ARGUMENT_PARAMETER, /* 555 5.5.4: a parameter that we did not offer */
+};
+
+struct smtp_mail {
+	bool               is_null; /* the null reverse-path: path is then empty */
+	struct address     path;
+	bool               has_size;
+	uint64_t           size;    /* RFC 1870; 0 when not told */
+	bool               has_body;
+	enum envelope_body body;    /* RFC 6152 */
+};
+
+/* The argument of MAIL, "FROM:<...> ...", and of RCPT, "TO:<...>"; they borrow. */
+enum smtp_argument smtp_mail_parse(struct smtp_mail *mail, struct bytes arg);
+/* For <Postmaster> the domain is empty. */
+enum smtp_argument smtp_rcpt_parse(struct address *path, struct bytes arg);
+
+/*
+ * The argument of BDAT, RFC 3030 section 2: how many octets follow. False: that
+ * cannot be known.
+ */
+bool smtp_bdat_parse(uint64_t *octets, struct bytes arg);
+
+#endif

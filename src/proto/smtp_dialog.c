@@ -1,0 +1,318 @@
+#include "proto/smtp_server_private.h"
+
+#include <inttypes.h>
+
+#include "base/printable.h"
+#include "mail/address.h"
+#include "proto/smtp_command.h"
+
+static void
+refuse_unknown(struct smtp_server *s, struct bytes arg)
+{
+	(void)arg;
+	smtp_server_reply(s, SMTP_REPLY(500, 5, 5, 2, "command not recognized"));
+}
+
+static void
+refuse_unimplemented(struct smtp_server *s, struct bytes arg)
+{
+	(void)arg;
+	smtp_server_reply(s, SMTP_REPLY(502, 5, 5, 1, "command not implemented"));
+}
+
+/*
+ * The octets behind BDAT are no commands, though it is refused: RFC 3030 section 2
+ * lets the client send them at once.
+ */
+static void
+refuse_bdat(struct smtp_server *s, struct bytes arg)
+{
+	uint64_t octets;
+
+	if (!smtp_bdat_parse(&octets, arg))
+		smtp_server_end(s, SMTP_REPLY(501, 5, 5, 4, "BDAT needs a size; closing"));
+	else if (octets > s->policy->size_max)
+		smtp_server_end(s, SMTP_REPLY(552, 5, 3, 4, "message too large; closing"));
+	else {
+		s->line.octets = octets;
+		refuse_unimplemented(s, arg);
+	}
+}
+
+static bool
+has_control(struct bytes name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if ((unsigned char)name.p[i] < ' ' || name.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+/*
+ * RFC 5321 section 4.1.4: a server may check the name, and must not refuse mail
+ * for it. Clients give all sorts of names. No status codes here (RFC 2034 section 4).
+ */
+static bool
+take_helo(struct smtp_server *s, struct bytes name)
+{
+	if (name.n == 0 || name.n > SMTP_HELO_MAX || has_control(name)) {
+		smtp_server_reply(s, SMTP_REPLY(501, 0, 0, 0, "tell the name of your host"));
+		return false;
+	}
+	smtp_server_end_transaction(s);
+	buf_clear(&s->helo);
+	printable_add(&s->helo, name, SMTP_HELO_MAX);
+	s->out.failed |= s->helo.failed;
+	return true;
+}
+
+static void
+greet_helo(struct smtp_server *s, struct bytes arg)
+{
+	if (!take_helo(s, arg))
+		return;
+	s->esmtp = false;
+	buf_addf(&s->out, "250 %.*s\r\n", BYTES_ARG(s->policy->hostname));
+}
+
+static void
+greet_ehlo(struct smtp_server *s, struct bytes arg)
+{
+	if (!take_helo(s, arg))
+		return;
+	s->esmtp = true;
+	buf_addf(&s->out,
+	    "250-%.*s\r\n"
+	    "250-PIPELINING\r\n"
+	    "250-SIZE %" PRIu64 "\r\n"
+	    "250-8BITMIME\r\n"
+	    "250 ENHANCEDSTATUSCODES\r\n",
+	    BYTES_ARG(s->policy->hostname), s->policy->size_max);
+}
+
+static void
+begin_mail(struct smtp_server *s, struct bytes arg)
+{
+	static const struct smtp_reply refusals[] = {
+		[SMTP_ARGUMENT_PATH] = { 501, { 5, 1, 7 },
+		    BYTES_INIT("syntax: MAIL FROM:<address>") },
+		[SMTP_ARGUMENT_VALUE] = { 501, { 5, 5, 4 },
+		    BYTES_INIT("a parameter has no such value") },
+		[SMTP_ARGUMENT_PARAMETER] = { 555, { 5, 5, 4 },
+		    BYTES_INIT("parameter not recognized") },
+	};
+	struct envelope   *e = &s->transaction.envelope;
+	struct smtp_mail   mail;
+	enum smtp_argument result = smtp_mail_parse(&mail, arg);
+
+	if (result != SMTP_ARGUMENT_OK) {
+		smtp_server_reply(s, refusals[result]);
+		return;
+	}
+	if (mail.size > s->policy->size_max) {
+		smtp_server_reply(s, SMTP_REPLY(552, 5, 3, 4, "message too large"));
+		return;
+	}
+	s->out.failed |= !smtp_transaction_begin(&s->transaction, &mail);
+	e->listener = s->policy->listener;
+	e->peer_address = s->peer_address;
+	e->peer_name = s->peer_name;
+	e->helo = buf_bytes(&s->helo);
+	e->esmtp = s->esmtp;
+	s->state = SMTP_STATE_OPEN;
+	smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 0, "ok"));
+}
+
+/*
+ * A genuine bounce goes to the one mailbox that its message came from (RFC 5321
+ * section 4.5.5).
+ */
+static bool
+is_second_of_bounce(const struct smtp_server *s)
+{
+	const struct envelope *e = &s->transaction.envelope;
+
+	return s->policy->bounce_single_recipient && !s->may_relay &&
+	    e->reverse_path.n == 0 &&
+	    (e->n_recipients > 0 || s->transaction.refused_bounce);
+}
+
+static void
+refuse_recipient(struct smtp_server *s, struct smtp_reply r)
+{
+	s->transaction.refused_some = true;
+	smtp_server_reply_recipient(s, r);
+}
+
+/* What can be said without a question; then the question. */
+static void
+judge_recipient(struct smtp_server *s, const struct address *path)
+{
+	const struct smtp_policy *policy = s->policy;
+
+	if (s->transaction.envelope.n_recipients >= policy->recipients_max) {
+		smtp_server_reply(s, SMTP_REPLY(452, 4, 5, 3, "too many recipients"));
+	} else if (policy->refuse_relay_probes && !s->may_relay &&
+	    address_is_relay_probe(path)) {
+		refuse_recipient(s,
+		    SMTP_REPLY(553, 5, 7, 1, "!, % and @ do not relay here"));
+	} else if (smtp_transaction_has(
+	               &s->transaction, buf_bytes(&s->recipient))) {
+		smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 5, "ok, as before"));
+	} else if (is_second_of_bounce(s)) {
+		s->transaction.refused_bounce = true;
+		refuse_recipient(s,
+		    SMTP_REPLY(550, 5, 7, 1, "a bounce has one recipient"));
+	} else {
+		smtp_server_ask(s, SMTP_QUESTION_RECIPIENT);
+	}
+}
+
+static void
+begin_rcpt(struct smtp_server *s, struct bytes arg)
+{
+	struct address     path;
+	enum smtp_argument result = smtp_rcpt_parse(&path, arg);
+
+	if (result != SMTP_ARGUMENT_OK)
+		s->transaction.refused_some = true;
+	if (result == SMTP_ARGUMENT_PARAMETER) {
+		smtp_server_reply(s, SMTP_REPLY(555, 5, 5, 4, "parameter not recognized"));
+		return;
+	}
+	if (result != SMTP_ARGUMENT_OK) {
+		smtp_server_reply(s, SMTP_REPLY(501, 5, 1, 3, "syntax: RCPT TO:<address>"));
+		return;
+	}
+	buf_clear(&s->recipient);
+	buf_clear(&s->original);
+	address_add_canonical(&s->recipient, &path);
+	smtp_path_add(&s->original, &path);
+	s->out.failed |= s->recipient.failed || s->original.failed;
+	judge_recipient(s, &path);
+}
+
+static void
+begin_data(struct smtp_server *s, struct bytes arg)
+{
+	const struct smtp_transaction *t = &s->transaction;
+
+	(void)arg;
+	if (t->refused_bounce) {
+		smtp_server_reply(s, SMTP_REPLY(554, 5, 7, 1, "a bounce has one recipient"));
+	} else if (t->envelope.n_recipients > 0) {
+		smtp_server_ask(s, SMTP_QUESTION_DATA);
+	} else if (t->refused_some) {
+		smtp_server_reply(s, SMTP_REPLY(554, 5, 5, 1, "no valid recipients"));
+	} else {
+		smtp_server_reply(s, SMTP_REPLY(503, 5, 5, 1, "RCPT first"));
+	}
+}
+
+static void
+reset(struct smtp_server *s, struct bytes arg)
+{
+	int state = s->state == SMTP_STATE_START ? SMTP_STATE_START : SMTP_STATE_READY;
+
+	(void)arg;
+	smtp_server_end_transaction(s);
+	s->state = state;
+	smtp_server_reply(s, SMTP_REPLY(250, 2, 0, 0, "ok"));
+}
+
+static void
+do_nothing(struct smtp_server *s, struct bytes arg)
+{
+	(void)arg;
+	smtp_server_reply(s, SMTP_REPLY(250, 2, 0, 0, "ok"));
+}
+
+/* RFC 5321 section 3.5.3 and 7.3: no address is confirmed to whoever asks. */
+static void
+verify(struct smtp_server *s, struct bytes arg)
+{
+	(void)arg;
+	smtp_server_reply(s, SMTP_REPLY(252, 2, 0, 0, "send the message and you will see"));
+}
+
+static void
+help(struct smtp_server *s, struct bytes arg)
+{
+	(void)arg;
+	smtp_server_reply(s, SMTP_REPLY(214, 2, 0, 0, "see RFC 5321"));
+}
+
+static void
+quit(struct smtp_server *s, struct bytes arg)
+{
+	(void)arg;
+	smtp_server_end(s, SMTP_REPLY(221, 2, 0, 0, "bye"));
+}
+
+/* --- which command may come when --- */
+
+enum argument_rule { ARGUMENT_ANY, ARGUMENT_NONE, ARGUMENT_NEEDED };
+
+typedef void handler(struct smtp_server *s, struct bytes arg);
+
+/* clang-format off */
+#define AT_ANY_TIME(handle) \
+	{ [SMTP_STATE_START] = (handle), [SMTP_STATE_READY] = (handle), \
+	    [SMTP_STATE_OPEN] = (handle) }
+
+/* An empty cell means refusal: 503. */
+static const struct {
+	enum argument_rule argument;
+	handler           *handle[SMTP_STATES];
+} rules[SMTP_VERBS] = {
+	[SMTP_UNKNOWN]  = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unknown) },
+	[SMTP_AUTH]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_BDAT]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_bdat) },
+	[SMTP_DATA]     = { ARGUMENT_NONE,   { [SMTP_STATE_OPEN] = begin_data } },
+	[SMTP_EHLO]     = { ARGUMENT_ANY,    AT_ANY_TIME(greet_ehlo) },
+	[SMTP_ETRN]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_EXPN]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_HELO]     = { ARGUMENT_ANY,    AT_ANY_TIME(greet_helo) },
+	[SMTP_HELP]     = { ARGUMENT_ANY,    AT_ANY_TIME(help) },
+	[SMTP_MAIL]     = { ARGUMENT_ANY,    { [SMTP_STATE_READY] = begin_mail } },
+	[SMTP_NOOP]     = { ARGUMENT_ANY,    AT_ANY_TIME(do_nothing) },
+	[SMTP_QUIT]     = { ARGUMENT_NONE,   AT_ANY_TIME(quit) },
+	[SMTP_RCPT]     = { ARGUMENT_ANY,    { [SMTP_STATE_OPEN] = begin_rcpt } },
+	[SMTP_RSET]     = { ARGUMENT_NONE,   AT_ANY_TIME(reset) },
+	[SMTP_STARTTLS] = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_TURN]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_VRFY]     = { ARGUMENT_NEEDED, AT_ANY_TIME(verify) },
+};
+/* clang-format on */
+
+/* What MAIL, RCPT or DATA lack in that state. */
+static const struct smtp_reply out_of_sequence[SMTP_STATES] = {
+	[SMTP_STATE_START] = { 503, { 5, 5, 1 }, BYTES_INIT("EHLO or HELO first") },
+	[SMTP_STATE_READY] = { 503, { 5, 5, 1 }, BYTES_INIT("MAIL first") },
+	[SMTP_STATE_OPEN] = { 503, { 5, 5, 1 },
+	    BYTES_INIT("a transaction is open already") },
+};
+
+static bool
+argument_fits(enum argument_rule rule, struct bytes arg)
+{
+	return rule == ARGUMENT_ANY || (rule == ARGUMENT_NONE) == (arg.n == 0);
+}
+
+void
+smtp_dialog_command(struct smtp_server *s, struct bytes line)
+{
+	struct smtp_command cmd;
+	handler            *handle;
+
+	if (!smtp_command_parse(&cmd, line))
+		cmd = (struct smtp_command){ SMTP_UNKNOWN, BYTES("") };
+	handle = rules[cmd.verb].handle[s->state];
+	if (handle == NULL)
+		smtp_server_reply(s, out_of_sequence[s->state]);
+	else if (!argument_fits(rules[cmd.verb].argument, cmd.arg))
+		smtp_server_reply(
+		    s, SMTP_REPLY(501, 5, 5, 4, "wrong number of arguments"));
+	else
+		handle(s, cmd.arg);
+}

@@ -1,0 +1,96 @@
+#include "proto/smtp_server_private.h"
+
+/*
+ * Input for one SMTP_BODY. The header filter may bring what it held back before on
+ * top of it.
+ */
+enum { DATA_CHUNK = SMTP_BODY_CHUNK - 1024 };
+
+/* What a client may send in vain, beyond twice the size limit. */
+enum { DRAIN_SLACK = 1024 * 1024 };
+
+/* Whether what comes in is still worth keeping. */
+static bool
+is_stored(const struct smtp_server *s)
+{
+	return !s->body_failed && s->data.fault == SMTP_DATA_FINE &&
+	    s->data.size_bytes <= s->policy->size_max;
+}
+
+/* Whether more came in vain than a client may send. */
+static bool
+is_drained(const struct smtp_server *s)
+{
+	uint64_t max = s->policy->size_max;
+
+	return max <= (UINT64_MAX - DRAIN_SLACK) / 2 &&
+	    s->data.size_bytes > 2 * max + DRAIN_SLACK;
+}
+
+/* What is wrong with mail data; a fault before its size, its size before hops. */
+static const struct smtp_reply *
+data_refusal(const struct smtp_server *s)
+{
+	static const struct smtp_reply faults[] = {
+		[SMTP_DATA_BARE_CR] = { 550, { 5, 6, 0 },
+		    BYTES_INIT("a CR without LF in the message; closing") },
+		[SMTP_DATA_BARE_LF] = { 550, { 5, 6, 0 },
+		    BYTES_INIT("an LF without CR in the message; closing") },
+		[SMTP_DATA_NUL] = { 550, { 5, 6, 0 },
+		    BYTES_INIT("a NUL in the message; closing") },
+		[SMTP_DATA_LONG_LINE] = { 550, { 5, 6, 0 },
+		    BYTES_INIT("a line over 64 KiB in the message; closing") },
+	};
+	static const struct smtp_reply too_large = { 552, { 5, 3, 4 },
+		BYTES_INIT("message too large") };
+	static const struct smtp_reply looping = { 554, { 5, 4, 6 },
+		BYTES_INIT("too many hops: the message loops") };
+	static const struct smtp_reply no_space = { 452, { 4, 3, 1 },
+		BYTES_INIT("no space for the message, try again later") };
+
+	if (s->data.fault != SMTP_DATA_FINE)
+		return &faults[s->data.fault];
+	if (s->data.size_bytes > s->policy->size_max)
+		return &too_large;
+	if (s->header.hops >= s->policy->hops_max)
+		return &looping;
+	return s->body_failed ? &no_space : NULL;
+}
+
+size_t
+smtp_intake_feed(struct smtp_server *s, struct bytes input)
+{
+	size_t used;
+
+	buf_clear(&s->decoded);
+	used = smtp_data_feed(
+	    &s->data, bytes_first(input, DATA_CHUNK), &s->decoded);
+	header_filter_feed(&s->header, buf_bytes(&s->decoded), &s->body);
+	if (s->data.is_ended) {
+		header_filter_end(&s->header, &s->body);
+		s->state = SMTP_STATE_DATA_END;
+	}
+	if (!is_stored(s))
+		buf_clear(&s->body);
+	if (is_drained(s))
+		smtp_server_end(s, *data_refusal(s));
+	return used;
+}
+
+void
+smtp_intake_judge(struct smtp_server *s)
+{
+	const struct smtp_reply *refusal = data_refusal(s);
+
+	if (refusal == NULL) {
+		smtp_server_ask(s, SMTP_QUESTION_COMMIT);
+		return;
+	}
+	/* Whoever sends this may be smuggling: nothing behind it is read. */
+	if (s->data.fault != SMTP_DATA_FINE) {
+		smtp_server_end(s, *refusal);
+		return;
+	}
+	smtp_server_end_transaction(s);
+	smtp_server_reply(s, *refusal);
+}

@@ -1,0 +1,431 @@
+#include "proto/smtp_server.h"
+
+#include "proto/smtp_server_private.h"
+
+#include "base/printable.h"
+#include "proto/smtp_received.h"
+
+enum { OUTPUT_MAX = 4 * SMTP_OUTPUT_HIGH };
+
+void
+smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
+    struct bytes peer_address, struct bytes peer_name, bool may_relay)
+{
+	*s = (struct smtp_server){
+		.policy = policy,
+		.peer_address = peer_address,
+		.peer_name = peer_name,
+		.may_relay = may_relay,
+	};
+	buf_init(&s->in, SMTP_INPUT_MAX);
+	buf_init(&s->out, OUTPUT_MAX);
+	buf_init(&s->helo, SMTP_HELO_MAX);
+	buf_init(&s->recipient, SMTP_LINE_MAX);
+	buf_init(&s->original, SMTP_LINE_MAX);
+	buf_init(&s->decoded, SMTP_BODY_CHUNK);
+	buf_init(&s->body, SMTP_BODY_CHUNK);
+	smtp_transaction_init(&s->transaction, policy->recipients_max);
+}
+
+/* Everything that a session without a transaction does not need. */
+static void
+release_transaction(struct smtp_server *s)
+{
+	smtp_transaction_reset(&s->transaction);
+	buf_finish(&s->recipient);
+	buf_finish(&s->original);
+	buf_finish(&s->decoded);
+	buf_finish(&s->body);
+	s->body_shown = false;
+}
+
+static void
+release_input(struct smtp_server *s)
+{
+	buf_finish(&s->in);
+	s->in_used = 0;
+}
+
+void
+smtp_server_finish(struct smtp_server *s)
+{
+	release_transaction(s);
+	release_input(s);
+	buf_finish(&s->out);
+	buf_finish(&s->helo);
+}
+
+void
+smtp_server_reply(struct smtp_server *s, struct smtp_reply reply)
+{
+	smtp_reply_add(&s->out, &reply);
+	if (reply.code >= 500)
+		s->errors++;
+}
+
+void
+smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
+{
+	struct buf text;
+
+	buf_init(&text, SMTP_REPLY_MAX);
+	buf_add_char(&text, '<');
+	printable_add(&text, buf_bytes(&s->original), ADDRESS_MAX);
+	buf_add_string(&text, ">: ");
+	buf_add_bytes(&text, reply.text);
+	reply.text = buf_bytes(&text);
+	s->out.failed |= text.failed;
+	smtp_server_reply(s, reply);
+	buf_finish(&text);
+}
+
+void
+smtp_server_ask(struct smtp_server *s, enum smtp_question question)
+{
+	s->question = question;
+	s->is_asked = false;
+}
+
+void
+smtp_server_end_transaction(struct smtp_server *s)
+{
+	s->discard_due |= s->has_file;
+	s->has_file = false;
+	s->question = SMTP_NO_QUESTION;
+	s->state = SMTP_STATE_READY;
+	release_transaction(s);
+}
+
+static void
+end_silently(struct smtp_server *s)
+{
+	smtp_server_end_transaction(s);
+	release_input(s);
+	s->state = SMTP_STATE_CLOSING;
+}
+
+void
+smtp_server_end(struct smtp_server *s, struct smtp_reply reply)
+{
+	if (s->state == SMTP_STATE_CLOSING)
+		return;
+	end_silently(s);
+	smtp_server_reply(s, reply);
+}
+
+/* --- how a session begins and ends --- */
+
+void
+smtp_server_greet(struct smtp_server *s)
+{
+	if (s->state != SMTP_STATE_NEW)
+		return;
+	s->state = SMTP_STATE_START;
+	buf_addf(&s->out, "220 %.*s ESMTP\r\n", BYTES_ARG(s->policy->hostname));
+}
+
+void
+smtp_server_refuse(struct smtp_server *s, struct smtp_reply reply)
+{
+	smtp_server_end(s, reply);
+}
+
+void
+smtp_server_timeout(struct smtp_server *s)
+{
+	smtp_server_end(s, SMTP_REPLY(421, 4, 4, 2, "you took too long; closing"));
+}
+
+void
+smtp_server_shutdown(struct smtp_server *s)
+{
+	s->stopping = true;
+}
+
+void
+smtp_server_gone(struct smtp_server *s)
+{
+	end_silently(s);
+	buf_finish(&s->out);
+}
+
+/* What ends a session whatever it is doing. */
+static void
+check_limits(struct smtp_server *s)
+{
+	bool is_idle = s->state <= SMTP_STATE_READY;
+
+	if (s->in.failed || s->out.failed || s->decoded.failed || s->body.failed) {
+		s->out.failed = false;
+		smtp_server_end(s, SMTP_REPLY(421, 4, 3, 0, "out of memory; closing"));
+	} else if (s->errors > 0 && s->errors >= s->policy->errors_max) {
+		smtp_server_end(s, SMTP_REPLY(421, 4, 7, 0, "too many errors; closing"));
+	} else if (s->stopping && is_idle) {
+		smtp_server_end(
+		    s, SMTP_REPLY(421, 4, 3, 2, "the service stops; come back later"));
+	}
+}
+
+/* --- input and output --- */
+
+size_t
+smtp_server_room(const struct smtp_server *s)
+{
+	return SMTP_INPUT_MAX - (s->in.len - s->in_used);
+}
+
+void
+smtp_server_feed(struct smtp_server *s, struct bytes input)
+{
+	if (s->state == SMTP_STATE_CLOSING)
+		return;
+	if (input.n > smtp_server_room(s)) {
+		smtp_server_end(
+		    s, SMTP_REPLY(421, 4, 3, 0, "too much input at once; closing"));
+		return;
+	}
+	buf_drop(&s->in, s->in_used);
+	s->in_used = 0;
+	buf_add_bytes(&s->in, input);
+}
+
+static struct bytes
+unused_input(const struct smtp_server *s)
+{
+	return bytes_from(buf_bytes(&s->in), s->in_used);
+}
+
+struct bytes
+smtp_server_output(const struct smtp_server *s)
+{
+	return buf_bytes(&s->out);
+}
+
+void
+smtp_server_sent(struct smtp_server *s, size_t n)
+{
+	buf_drop(&s->out, n);
+	if (s->out.len == 0)
+		buf_finish(&s->out);
+}
+
+/* --- steps: each consumes some input, false when there is not enough of it --- */
+
+static bool
+command_step(struct smtp_server *s)
+{
+	struct bytes rest = unused_input(s);
+	struct bytes line;
+	bool         more = true;
+
+	switch (smtp_line_next(&s->line, &rest, &line)) {
+	case SMTP_LINE_MORE:
+		more = false;
+		break;
+	case SMTP_LINE_OK:
+		s->in_used = s->in.len - rest.n;
+		smtp_dialog_command(s, line);
+		return true;
+	case SMTP_LINE_TOO_LONG:
+		smtp_server_reply(s, SMTP_REPLY(500, 5, 5, 6, "line too long"));
+		break;
+	case SMTP_LINE_BARE_LF:
+		smtp_server_end(s,
+		    SMTP_REPLY(500, 5, 5, 2, "a line ends with CR LF; closing"));
+		return true;
+	}
+	s->in_used = s->in.len - rest.n;
+	return more;
+}
+
+static bool
+step(struct smtp_server *s)
+{
+	struct bytes rest = unused_input(s);
+
+	if (s->state == SMTP_STATE_DATA_END) {
+		smtp_intake_judge(s);
+		return true;
+	}
+	if (s->state != SMTP_STATE_DATA)
+		return command_step(s);
+	s->in_used += smtp_intake_feed(s, rest);
+	return rest.n > 0;
+}
+
+/* --- events --- */
+
+static void
+drop_shown_body(struct smtp_server *s)
+{
+	if (s->body_shown)
+		buf_clear(&s->body);
+	s->body_shown = false;
+}
+
+/* The question, the first time; then that it is open. */
+static enum smtp_event
+question_event(struct smtp_server *s)
+{
+	static const enum smtp_event events[] = {
+		[SMTP_QUESTION_RECIPIENT] = SMTP_ASK_RECIPIENT,
+		[SMTP_QUESTION_DATA] = SMTP_ASK_DATA,
+		[SMTP_QUESTION_COMMIT] = SMTP_COMMIT,
+	};
+
+	if (s->is_asked)
+		return SMTP_WAIT;
+	s->is_asked = true;
+	return events[s->question];
+}
+
+static enum smtp_event
+body_event(struct smtp_server *s)
+{
+	s->body_shown = true;
+	s->transaction.envelope.size_bytes += s->body.len;
+	return SMTP_BODY;
+}
+
+/* What the driver has to do before anything else; MORE when nothing. */
+static enum smtp_event
+due_event(struct smtp_server *s)
+{
+	if (s->discard_due) {
+		s->discard_due = false;
+		return SMTP_DISCARD;
+	}
+	if (s->state == SMTP_STATE_CLOSING)
+		return SMTP_CLOSE;
+	if (s->state == SMTP_STATE_NEW)
+		return SMTP_WAIT;
+	if (s->question != SMTP_NO_QUESTION)
+		return question_event(s);
+	if (s->body.len > 0)
+		return body_event(s);
+	return s->out.len >= SMTP_OUTPUT_HIGH ? SMTP_FLUSH : SMTP_MORE;
+}
+
+enum smtp_event
+smtp_server_next(struct smtp_server *s)
+{
+	enum smtp_event event;
+
+	drop_shown_body(s);
+	do {
+		check_limits(s);
+		event = due_event(s);
+		if (event != SMTP_MORE)
+			return event;
+	} while (step(s));
+	if (unused_input(s).n == 0 && s->state != SMTP_STATE_DATA)
+		release_input(s);
+	return SMTP_MORE;
+}
+
+/* --- questions and answers --- */
+
+struct bytes
+smtp_server_recipient(const struct smtp_server *s)
+{
+	return buf_bytes(&s->recipient);
+}
+
+static void
+accept_recipient(struct smtp_server *s)
+{
+	s->out.failed |= !smtp_transaction_add(&s->transaction,
+	    buf_bytes(&s->recipient), buf_bytes(&s->original));
+	smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 5, "ok"));
+}
+
+void
+smtp_server_answer_recipient(
+    struct smtp_server *s, enum smtp_recipient_answer answer)
+{
+	static const struct smtp_reply refusals[] = {
+		[SMTP_RECIPIENT_UNKNOWN] = { 550, { 5, 1, 1 },
+		    BYTES_INIT("nobody of that name here") },
+		[SMTP_RECIPIENT_NOT_OURS] = { 550, { 5, 7, 1 },
+		    BYTES_INIT("not a domain of this server, relaying denied") },
+		[SMTP_RECIPIENT_TRY_LATER] = { 451, { 4, 3, 0 },
+		    BYTES_INIT("cannot be looked up now, try again later") },
+	};
+
+	if (s->question != SMTP_QUESTION_RECIPIENT)
+		return;
+	s->question = SMTP_NO_QUESTION;
+	if (answer == SMTP_RECIPIENT_OK) {
+		accept_recipient(s);
+		return;
+	}
+	s->transaction.refused_some = true;
+	smtp_server_reply_recipient(s, refusals[answer]);
+}
+
+void
+smtp_server_answer_data(
+    struct smtp_server *s, const struct id *id, uint64_t now_ms)
+{
+	struct envelope *e = &s->transaction.envelope;
+
+	if (s->question != SMTP_QUESTION_DATA)
+		return;
+	s->question = SMTP_NO_QUESTION;
+	if (id == NULL) {
+		smtp_server_reply(s, SMTP_REPLY(451, 4, 3, 0, "try again later"));
+		return;
+	}
+	e->id = *id;
+	e->arrival_ms = now_ms;
+	s->has_file = true;
+	s->body_failed = false;
+	s->data = (struct smtp_data){ .is_ended = false };
+	s->header = (struct header_filter){ .hops = 0 };
+	s->state = SMTP_STATE_DATA;
+	smtp_received_add(&s->body, s->policy->hostname, e);
+	smtp_server_reply(s,
+	    SMTP_REPLY(354, 0, 0, 0, "go on, a dot on a line by itself ends it"));
+}
+
+struct bytes
+smtp_server_body(const struct smtp_server *s)
+{
+	return buf_bytes(&s->body);
+}
+
+void
+smtp_server_body_failed(struct smtp_server *s)
+{
+	s->body_failed = true;
+	buf_clear(&s->body);
+}
+
+const struct envelope *
+smtp_server_envelope(const struct smtp_server *s)
+{
+	return &s->transaction.envelope;
+}
+
+void
+smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply)
+{
+	if (s->question != SMTP_QUESTION_COMMIT)
+		return;
+	s->has_file = false;
+	smtp_server_end_transaction(s);
+	smtp_server_reply(s, reply);
+}
+
+bool
+smtp_server_is_in_data(const struct smtp_server *s)
+{
+	return s->state == SMTP_STATE_DATA;
+}
+
+bool
+smtp_server_is_in_transaction(const struct smtp_server *s)
+{
+	return s->state == SMTP_STATE_OPEN || s->state == SMTP_STATE_DATA ||
+	    s->state == SMTP_STATE_DATA_END;
+}

@@ -1,0 +1,465 @@
+/* What no transcript can show: the driver's side, time, memory, trouble. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "proto/smtp_server.h"
+
+static const struct id id = { { 1, 2, 3, 4, 5, 6, 7, 8, 9 } };
+static const uint64_t  now_ms = 1795563038000; /* 2026-11-24 23:30:38 */
+
+static const struct smtp_policy policy = {
+	.hostname = BYTES_INIT("mx.example"),
+	.listener = BYTES_INIT("smtp"),
+	.size_max = 1000,
+	.recipients_max = 10,
+	.errors_max = 20,
+	.hops_max = 100,
+	.bounce_single_recipient = true,
+	.refuse_relay_probes = true,
+};
+
+static void
+begin(struct smtp_server *s)
+{
+	smtp_server_init(
+	    s, &policy, BYTES("192.0.2.1"), BYTES("client.example"), false);
+	smtp_server_greet(s);
+}
+
+/* Feed, run until something is to be done, forget the output. */
+static enum smtp_event
+feed(struct smtp_server *s, const char *input)
+{
+	enum smtp_event event;
+
+	smtp_server_sent(s, smtp_server_output(s).n);
+	smtp_server_feed(s, bytes_of(input));
+	event = smtp_server_next(s);
+	return event;
+}
+
+static void
+expect_output(struct smtp_server *s, const char *output)
+{
+	struct bytes got = smtp_server_output(s);
+
+	if (!bytes_equal(got, bytes_of(output)))
+		fail_msg("expected: %sgot: %.*s", output, BYTES_ARG(got));
+	smtp_server_sent(s, got.n);
+}
+
+/* Up to the question that RCPT asks. */
+static void
+begin_recipient(struct smtp_server *s)
+{
+	begin(s);
+	assert_int_equal(feed(s, "EHLO client.example\r\nMAIL FROM:<a@b.example>\r\n"),
+	    SMTP_MORE);
+	assert_int_equal(
+	    feed(s, "RCPT TO:<Alice@MX.example>\r\n"), SMTP_ASK_RECIPIENT);
+}
+
+/* Up to the question that DATA asks. */
+static void
+begin_data(struct smtp_server *s)
+{
+	begin_recipient(s);
+	smtp_server_answer_recipient(s, SMTP_RECIPIENT_OK);
+	assert_int_equal(feed(s, "DATA\r\n"), SMTP_ASK_DATA);
+}
+
+/* In the data, the Received field taken. */
+static void
+begin_body(struct smtp_server *s)
+{
+	begin_data(s);
+	smtp_server_answer_data(s, &id, now_ms);
+	assert_int_equal(smtp_server_next(s), SMTP_BODY);
+	assert_int_equal(smtp_server_next(s), SMTP_MORE);
+	smtp_server_sent(s, smtp_server_output(s).n);
+}
+
+static void
+begin_commit(struct smtp_server *s)
+{
+	begin_body(s);
+	assert_int_equal(feed(s, "Subject: one\r\n.\r\n"), SMTP_BODY);
+	assert_int_equal(smtp_server_next(s), SMTP_COMMIT);
+}
+
+static void
+test_questions(void **state)
+{
+	struct smtp_server     s;
+	const struct envelope *e;
+
+	(void)state;
+	begin_recipient(&s);
+	assert_true(bytes_equal(
+	    smtp_server_recipient(&s), BYTES("alice@mx.example")));
+	assert_int_equal(smtp_server_next(&s), SMTP_WAIT);
+	assert_int_equal(feed(&s, "DATA\r\n"), SMTP_WAIT);
+	/* an answer to another question is nobody's */
+	smtp_server_answer_data(&s, &id, now_ms);
+	smtp_server_answer_commit(&s, SMTP_REPLY(250, 2, 0, 0, "no"));
+	assert_int_equal(smtp_server_next(&s), SMTP_WAIT);
+	expect_output(&s, "");
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+	assert_int_equal(smtp_server_next(&s), SMTP_ASK_DATA);
+	expect_output(&s, "250 2.1.5 ok\r\n");
+	assert_false(smtp_server_is_in_data(&s));
+	assert_true(smtp_server_is_in_transaction(&s));
+	smtp_server_answer_data(&s, &id, now_ms);
+	assert_true(smtp_server_is_in_data(&s));
+	assert_int_equal(smtp_server_next(&s), SMTP_BODY);
+	assert_int_equal(feed(&s, "Subject: one\r\n.\r\n"), SMTP_BODY);
+	assert_true(bytes_equal(smtp_server_body(&s), BYTES("Subject: one\n")));
+	assert_int_equal(smtp_server_next(&s), SMTP_COMMIT);
+	assert_false(smtp_server_is_in_data(&s));
+	assert_true(smtp_server_is_in_transaction(&s));
+	e = smtp_server_envelope(&s);
+	assert_true(bytes_equal(e->reverse_path, BYTES("a@b.example")));
+	assert_true(bytes_equal(e->helo, BYTES("client.example")));
+	assert_true(bytes_equal(e->listener, BYTES("smtp")));
+	assert_true(bytes_equal(e->peer_address, BYTES("192.0.2.1")));
+	assert_true(bytes_equal(e->peer_name, BYTES("client.example")));
+	assert_true(id_equal(&e->id, &id));
+	assert_true(e->esmtp && e->arrival_ms == now_ms);
+	assert_int_equal(e->n_recipients, 1);
+	assert_true(bytes_equal(
+	    e->recipients[0].original, BYTES("Alice@MX.example")));
+	smtp_server_answer_commit(&s, SMTP_REPLY(250, 2, 0, 0, "ok"));
+	assert_int_equal(smtp_server_next(&s), SMTP_MORE);
+	assert_false(smtp_server_is_in_transaction(&s));
+	smtp_server_finish(&s);
+}
+
+static void
+test_recipient_answers(void **state)
+{
+	static const struct {
+		enum smtp_recipient_answer answer;
+		const char                *reply;
+	} rows[] = {
+		{ SMTP_RECIPIENT_OK, "250 2.1.5 ok\r\n" },
+		{ SMTP_RECIPIENT_UNKNOWN, "550 5.1.1 <Alice@MX.example>: "
+		    "nobody of that name here\r\n" },
+		{ SMTP_RECIPIENT_NOT_OURS, "550 5.7.1 <Alice@MX.example>: "
+		    "not a domain of this server, relaying denied\r\n" },
+		{ SMTP_RECIPIENT_TRY_LATER, "451 4.3.0 <Alice@MX.example>: "
+		    "cannot be looked up now, try again later\r\n" },
+	};
+	struct smtp_server s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		begin_recipient(&s);
+		smtp_server_answer_recipient(&s, rows[i].answer);
+		expect_output(&s, rows[i].reply);
+		smtp_server_finish(&s);
+	}
+}
+
+/* What a peer of ours answers is no text that the client must be shown as it is. */
+static void
+test_commit_replies(void **state)
+{
+	static const struct {
+		struct smtp_reply reply;
+		const char       *line;
+	} rows[] = {
+		{ { 250, { 2, 0, 0 }, BYTES_INIT("accepted") },
+		    "250 2.0.0 accepted\r\n" },
+		{ { 554, { 5, 7, 1 }, BYTES_INIT("two\r\n250 lines\x80") },
+		    "554 5.7.1 two 250 lines?\r\n" },
+		{ { 451, { 0, 0, 0 }, BYTES_INIT("later") }, "451 later\r\n" },
+		{ { 554, { 2, 0, 0 }, BYTES_INIT("odd") }, "554 odd\r\n" },
+		{ { 99, { 2, 0, 0 }, BYTES_INIT("odd") }, "451 odd\r\n" },
+		{ { 0, { 0, 0, 0 }, { NULL, 0 } }, "451 \r\n" },
+	};
+	struct smtp_server s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		begin_commit(&s);
+		smtp_server_answer_commit(&s, rows[i].reply);
+		assert_int_equal(smtp_server_next(&s), SMTP_MORE);
+		expect_output(&s, rows[i].line);
+		smtp_server_finish(&s);
+	}
+}
+
+static void
+test_reply_length(void **state)
+{
+	struct smtp_server s;
+	char               text[2000];
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	begin_commit(&s);
+	smtp_server_answer_commit(&s, (struct smtp_reply){
+	    554, STATUS(5, 999, 999), { text, sizeof text } });
+	assert_true(smtp_server_output(&s).n <= SMTP_REPLY_MAX);
+	assert_true(smtp_server_output(&s).n > SMTP_REPLY_MAX - 10);
+	smtp_server_finish(&s);
+}
+
+static void
+test_received(void **state)
+{
+	static const struct {
+		const char  *helo;
+		struct bytes address, name;
+		const char  *rcpt;
+		const char  *received;
+	} rows[] = {
+		{ "EHLO client.example\r\n", BYTES_INIT("192.0.2.1"),
+		    BYTES_INIT("client.example"), "RCPT TO:<Alice@mx.example>\r\n",
+		    "Received: from client.example (client.example [192.0.2.1])\n"
+		    "\tby mx.example with ESMTP id 041061050o3gg2800000000000\n"
+		    "\tfor <Alice@mx.example>; Tue, 24 Nov 2026 23:30:38 +0000\n" },
+		{ "HELO (evil) <x>; y\r\n", BYTES_INIT("2001:db8::1"), { "", 0 },
+		    "RCPT TO:<a@mx.example>\r\nRCPT TO:<b@mx.example>\r\n",
+		    "Received: from ?evil???x???y ([IPv6:2001:db8::1])\n"
+		    "\tby mx.example with SMTP id 041061050o3gg2800000000000; "
+		    "Tue, 24 Nov 2026 23:30:38 +0000\n" },
+	};
+	struct smtp_server s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		smtp_server_init(
+		    &s, &policy, rows[i].address, rows[i].name, false);
+		smtp_server_greet(&s);
+		feed(&s, rows[i].helo);
+		feed(&s, "MAIL FROM:<>\r\nRSET\r\nMAIL FROM:<a@b.example>\r\n");
+		smtp_server_feed(&s, bytes_of(rows[i].rcpt));
+		while (smtp_server_next(&s) == SMTP_ASK_RECIPIENT)
+			smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+		assert_int_equal(feed(&s, "DATA\r\n"), SMTP_ASK_DATA);
+		smtp_server_answer_data(&s, &id, now_ms);
+		assert_int_equal(smtp_server_next(&s), SMTP_BODY);
+		if (!bytes_equal(smtp_server_body(&s), bytes_of(rows[i].received)))
+			fail_msg("row %zu: %.*s", i,
+			    BYTES_ARG(smtp_server_body(&s)));
+		smtp_server_finish(&s);
+	}
+}
+
+static void
+test_no_file(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	begin_data(&s);
+	smtp_server_answer_data(&s, NULL, 0);
+	assert_int_equal(smtp_server_next(&s), SMTP_MORE);
+	expect_output(&s, "250 2.1.5 ok\r\n451 4.3.0 try again later\r\n" +
+	    strlen("250 2.1.5 ok\r\n"));
+	assert_false(smtp_server_is_in_data(&s));
+	smtp_server_finish(&s);
+}
+
+static void
+test_body_failed(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	begin_body(&s);
+	assert_int_equal(feed(&s, "Subject: one\r\n\r\n"), SMTP_BODY);
+	smtp_server_body_failed(&s);
+	assert_int_equal(feed(&s, "more\r\n"), SMTP_MORE);
+	assert_int_equal(feed(&s, ".\r\nQUIT\r\n"), SMTP_DISCARD);
+	assert_int_equal(smtp_server_next(&s), SMTP_CLOSE);
+	expect_output(&s,
+	    "452 4.3.1 no space for the message, try again later\r\n"
+	    "221 2.0.0 bye\r\n");
+	smtp_server_finish(&s);
+}
+
+/* Every way in which a session ends from outside, at every stage of it. */
+enum stage { GREETED, RECIPIENT, DATA, BODY, COMMIT, STAGES };
+
+static void
+begin_stage(struct smtp_server *s, enum stage stage)
+{
+	static void (*const to[STAGES])(struct smtp_server *) = {
+		[GREETED] = begin,
+		[RECIPIENT] = begin_recipient,
+		[DATA] = begin_data,
+		[BODY] = begin_body,
+		[COMMIT] = begin_commit,
+	};
+
+	to[stage](s);
+	smtp_server_sent(s, smtp_server_output(s).n);
+}
+
+static void
+expect_end(struct smtp_server *s, enum stage stage, const char *output)
+{
+	if (stage >= BODY)
+		assert_int_equal(smtp_server_next(s), SMTP_DISCARD);
+	assert_int_equal(smtp_server_next(s), SMTP_CLOSE);
+	assert_int_equal(smtp_server_next(s), SMTP_CLOSE);
+	expect_output(s, output);
+	/* what comes now comes too late */
+	smtp_server_answer_recipient(s, SMTP_RECIPIENT_OK);
+	smtp_server_answer_data(s, &id, now_ms);
+	smtp_server_answer_commit(s, SMTP_REPLY(250, 2, 0, 0, "no"));
+	smtp_server_feed(s, BYTES("NOOP\r\n"));
+	assert_int_equal(smtp_server_next(s), SMTP_CLOSE);
+	expect_output(s, "");
+	smtp_server_finish(s);
+}
+
+static void
+test_ends(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	for (int stage = GREETED; stage < STAGES; stage++) {
+		begin_stage(&s, (enum stage)stage);
+		smtp_server_timeout(&s);
+		smtp_server_timeout(&s);
+		expect_end(&s, (enum stage)stage,
+		    "421 4.4.2 you took too long; closing\r\n");
+		begin_stage(&s, (enum stage)stage);
+		smtp_server_gone(&s);
+		expect_end(&s, (enum stage)stage, "");
+	}
+}
+
+static void
+test_shutdown(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	begin_stage(&s, GREETED);
+	smtp_server_shutdown(&s);
+	expect_end(&s, GREETED,
+	    "421 4.3.2 the service stops; come back later\r\n");
+
+	begin_stage(&s, RECIPIENT);
+	smtp_server_shutdown(&s);
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+	assert_int_equal(feed(&s, "DATA\r\n"), SMTP_ASK_DATA);
+	smtp_server_answer_data(&s, &id, now_ms);
+	assert_int_equal(smtp_server_next(&s), SMTP_BODY);
+	assert_int_equal(feed(&s, ".\r\nMAIL FROM:<>\r\n"), SMTP_COMMIT);
+	smtp_server_answer_commit(&s, SMTP_REPLY(250, 2, 0, 0, "stored"));
+	assert_int_equal(smtp_server_next(&s), SMTP_CLOSE);
+	expect_output(&s, "250 2.0.0 stored\r\n"
+	    "421 4.3.2 the service stops; come back later\r\n");
+	smtp_server_finish(&s);
+}
+
+static void
+test_refuse(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	smtp_server_init(&s, &policy, BYTES("192.0.2.1"), BYTES(""), false);
+	smtp_server_feed(&s, BYTES("EHLO early\r\n"));
+	assert_int_equal(smtp_server_next(&s), SMTP_WAIT);
+	smtp_server_refuse(&s, SMTP_REPLY(554, 5, 7, 1, "not you"));
+	assert_int_equal(smtp_server_next(&s), SMTP_CLOSE);
+	expect_output(&s, "554 5.7.1 not you\r\n");
+	smtp_server_finish(&s);
+}
+
+static void
+test_room(void **state)
+{
+	static char        input[SMTP_INPUT_MAX + 1];
+	struct smtp_server s;
+
+	(void)state;
+	memset(input, 'x', sizeof input);
+	begin_recipient(&s);
+	assert_int_equal(smtp_server_room(&s), SMTP_INPUT_MAX);
+	smtp_server_feed(&s, (struct bytes){ input, SMTP_INPUT_MAX });
+	assert_int_equal(smtp_server_room(&s), 0);
+	assert_int_equal(smtp_server_next(&s), SMTP_WAIT);
+	smtp_server_sent(&s, smtp_server_output(&s).n);
+	smtp_server_feed(&s, BYTES("x"));
+	assert_int_equal(smtp_server_next(&s), SMTP_CLOSE);
+	expect_output(&s, "421 4.3.0 too much input at once; closing\r\n");
+	smtp_server_finish(&s);
+}
+
+/* A client that only sends cannot make the output grow without end. */
+static void
+test_flush(void **state)
+{
+	struct smtp_server s;
+	size_t             flushes = 0;
+
+	(void)state;
+	begin(&s);
+	for (int i = 0; i < 2000; i++)
+		smtp_server_feed(&s, BYTES("EHLO client.example\r\n"));
+	while (smtp_server_next(&s) == SMTP_FLUSH) {
+		assert_true(smtp_server_output(&s).n <
+		    SMTP_OUTPUT_HIGH + SMTP_REPLY_MAX);
+		smtp_server_sent(&s, smtp_server_output(&s).n);
+		flushes++;
+	}
+	assert_true(flushes > 10);
+	smtp_server_finish(&s);
+}
+
+/* An idle session holds the name of its client and nothing else. */
+static void
+test_idle_memory(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	begin_commit(&s);
+	smtp_server_answer_commit(&s, SMTP_REPLY(250, 2, 0, 0, "ok"));
+	assert_int_equal(smtp_server_next(&s), SMTP_MORE);
+	smtp_server_sent(&s, smtp_server_output(&s).n);
+	assert_null(s.in.p);
+	assert_null(s.out.p);
+	assert_null(s.body.p);
+	assert_null(s.decoded.p);
+	assert_null(s.recipient.p);
+	assert_null(s.original.p);
+	assert_null(s.transaction.arena.blocks);
+	assert_true(sizeof s + s.helo.cap < 1500);
+	smtp_server_finish(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_recipient_answers),
+		cmocka_unit_test(test_commit_replies),
+		cmocka_unit_test(test_reply_length),
+		cmocka_unit_test(test_received),
+		cmocka_unit_test(test_no_file),
+		cmocka_unit_test(test_body_failed),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_shutdown),
+		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_idle_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

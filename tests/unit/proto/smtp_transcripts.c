@@ -1,0 +1,543 @@
+/* Plays tests/transcripts/NAME.smtp: see the README there. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/number.h"
+#include "proto/smtp_server.h"
+
+enum { FILE_MAX = 64 * 1024, STREAM_MAX = 8 * 1024 * 1024, NAMES_MAX = 256 };
+
+struct script {
+	struct smtp_policy policy;
+	bool               inside;
+	struct smtp_reply  commit;
+	struct buf         text;     /* the file; the rest borrows from it */
+	struct buf         client;   /* all that the client sends */
+	struct buf         server;   /* S lines with CRLF */
+	struct buf         stored;   /* V and M lines, as they stand in the file */
+	bool               closes;
+};
+
+/* How the client's bytes are cut. */
+struct cut {
+	size_t first;  /* the first piece; the rest follows in one; 0: no cut */
+	size_t every;  /* pieces of that size; 0: as large as there is room */
+	bool   is_late; /* questions are answered when no more input can come */
+};
+
+struct run {
+	const struct script *script;
+	struct smtp_server   engine;
+	struct buf           output;
+	struct buf           message;
+	struct buf           stored;
+	bool                 is_closed;
+};
+
+/* --- reading a transcript --- */
+
+static bool
+setting_is_yes(struct bytes value)
+{
+	assert_true(bytes_equal(value, BYTES("yes")) ||
+	    bytes_equal(value, BYTES("no")));
+	return bytes_equal(value, BYTES("yes"));
+}
+
+static uint64_t
+setting_number(struct bytes value)
+{
+	uint64_t n;
+
+	assert_true(number_parse(value, UINT32_MAX, &n));
+	return n;
+}
+
+/* "554 5.7.1 text" */
+static struct smtp_reply
+setting_reply(struct bytes value)
+{
+	struct smtp_reply r = { .code = 0 };
+	struct bytes      code, status;
+	uint64_t          n;
+
+	assert_true(bytes_split(&value, ' ', &code));
+	assert_true(number_parse(code, 599, &n));
+	assert_true(bytes_split(&value, ' ', &status));
+	assert_true(status_parse(status, &r.status));
+	r.code = (uint16_t)n;
+	r.text = value;
+	return r;
+}
+
+static void
+take_setting(struct script *s, struct bytes line)
+{
+	size_t       colon = bytes_find(line, ':');
+	struct bytes name = bytes_trim(bytes_first(line, colon));
+	struct bytes value = bytes_trim(bytes_from(line, colon + 1));
+
+	if (bytes_equal(name, BYTES("inside")))
+		s->inside = setting_is_yes(value);
+	else if (bytes_equal(name, BYTES("message_size")))
+		s->policy.size_max = setting_number(value);
+	else if (bytes_equal(name, BYTES("recipients")))
+		s->policy.recipients_max = setting_number(value);
+	else if (bytes_equal(name, BYTES("errors")))
+		s->policy.errors_max = setting_number(value);
+	else if (bytes_equal(name, BYTES("hops")))
+		s->policy.hops_max = setting_number(value);
+	else if (bytes_equal(name, BYTES("bounce_single_recipient")))
+		s->policy.bounce_single_recipient = setting_is_yes(value);
+	else if (bytes_equal(name, BYTES("refuse_relay_probes")))
+		s->policy.refuse_relay_probes = setting_is_yes(value);
+	else if (bytes_equal(name, BYTES("commit")))
+		s->commit = setting_reply(value);
+}
+
+static unsigned
+hex(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char       *at = memchr(digits, byte_lower(c), 16);
+
+	assert_non_null(at);
+	return (unsigned)(at - digits);
+}
+
+static void
+add_raw(struct buf *b, struct bytes text)
+{
+	static const char names[] = "rn0t\\", values[] = "\r\n\0\t\\";
+
+	for (size_t i = 0; i < text.n; i++) {
+		const char *at;
+
+		if (text.p[i] != '\\') {
+			buf_add_char(b, text.p[i]);
+			continue;
+		}
+		assert_true(++i < text.n);
+		if (text.p[i] == 'x') {
+			assert_true(i + 2 < text.n);
+			buf_add_char(b, (char)(hex(text.p[i + 1]) * 16 +
+			                    hex(text.p[i + 2])));
+			i += 2;
+			continue;
+		}
+		at = memchr(names, text.p[i], 5);
+		assert_non_null(at);
+		buf_add_char(b, values[at - names]);
+	}
+}
+
+static void
+take_line(struct script *s, struct bytes line)
+{
+	size_t       colon = bytes_find(line, ':');
+	struct bytes kind = bytes_first(line, colon);
+	struct bytes text = bytes_from(line, colon + 1);
+	uint64_t     times = 1;
+
+	if (line.n == 0)
+		return;
+	if (line.p[0] == '#') {
+		take_setting(s, bytes_from(line, 1));
+		return;
+	}
+	assert_true(colon < line.n && !s->closes);
+	if (text.n > 0 && text.p[0] == ' ')
+		text = bytes_from(text, 1);
+	switch (line.p[0]) {
+	case 'C':
+		buf_addf(&s->client, "%.*s\r\n", BYTES_ARG(text));
+		break;
+	case 'S':
+		buf_addf(&s->server, "%.*s\r\n", BYTES_ARG(text));
+		break;
+	case 'V':
+	case 'M':
+		buf_addf(&s->stored, "%.*s\n", BYTES_ARG(line));
+		break;
+	case 'E':
+		s->closes = true;
+		break;
+	case 'R':
+		if (kind.n > 2)
+			times = setting_number(bytes_from(kind, 2));
+		while (times-- > 0)
+			add_raw(&s->client, text);
+		break;
+	default:
+		fail_msg("no such line: %.*s", BYTES_ARG(line));
+	}
+}
+
+static void
+script_read(struct script *s, const char *path)
+{
+	FILE        *file = fopen(path, "r");
+	struct bytes rest, line;
+	char         chunk[4096];
+	size_t       n;
+
+	assert_non_null(file);
+	*s = (struct script){
+		.policy = {
+			.hostname = BYTES("mx.example"),
+			.listener = BYTES("smtp"),
+			.size_max = 50 * 1024 * 1024,
+			.recipients_max = 100,
+			.errors_max = 20,
+			.hops_max = 100,
+			.bounce_single_recipient = true,
+			.refuse_relay_probes = true,
+		},
+		.commit = { .code = 0 },
+	};
+	buf_init(&s->text, FILE_MAX);
+	buf_init(&s->client, STREAM_MAX);
+	buf_init(&s->server, FILE_MAX);
+	buf_init(&s->stored, FILE_MAX);
+	while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
+		buf_add(&s->text, chunk, n);
+	fclose(file);
+	rest = buf_bytes(&s->text);
+	while (bytes_split(&rest, '\n', &line))
+		take_line(s, line);
+	assert_false(s->text.failed || s->client.failed || s->server.failed);
+	assert_true(s->server.len > 0);
+}
+
+static void
+script_finish(struct script *s)
+{
+	buf_finish(&s->text);
+	buf_finish(&s->client);
+	buf_finish(&s->server);
+	buf_finish(&s->stored);
+}
+
+/* --- the driver --- */
+
+static enum smtp_recipient_answer
+directory_answer(struct bytes address)
+{
+	static const char *const known[] = { "alice@mx.example",
+		"bob@mx.example", "postmaster@mx.example", "postmaster" };
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (bytes_equal(address, bytes_of(known[i])))
+			return SMTP_RECIPIENT_OK;
+	if (bytes_equal(address, BYTES("try-later@mx.example")))
+		return SMTP_RECIPIENT_TRY_LATER;
+	if (bytes_equal(bytes_from(address, bytes_find_last(address, '@')),
+	        BYTES("@mx.example")))
+		return SMTP_RECIPIENT_UNKNOWN;
+	return SMTP_RECIPIENT_NOT_OURS;
+}
+
+/* As V and M lines. */
+static void
+store_message(struct run *r, const struct envelope *e)
+{
+	struct bytes rest = buf_bytes(&r->message);
+	struct bytes line;
+
+	assert_int_equal(e->size_bytes, rest.n);
+	assert_true(e->n_recipients > 0);
+	buf_addf(&r->stored, "V: <%.*s>", BYTES_ARG(e->reverse_path));
+	for (size_t i = 0; i < e->n_recipients; i++)
+		buf_addf(&r->stored, " <%.*s>",
+		    BYTES_ARG(e->recipients[i].address));
+	buf_add_char(&r->stored, '\n');
+	assert_true(bytes_start(rest, BYTES("Received: from ")));
+	bytes_split(&rest, '\n', &line);
+	while (rest.n > 0 && rest.p[0] == '\t')
+		bytes_split(&rest, '\n', &line);
+	while (bytes_split(&rest, '\n', &line))
+		buf_addf(&r->stored, "M:%s%.*s\n", line.n > 0 ? " " : "",
+		    BYTES_ARG(line));
+}
+
+static void
+commit(struct run *r)
+{
+	const struct envelope *e = smtp_server_envelope(&r->engine);
+	struct smtp_reply      reply = r->script->commit;
+	char                   text[80];
+
+	if (reply.code == 0) {
+		snprintf(text, sizeof text, "accepted, id %s", id_text(&e->id).p);
+		reply = (struct smtp_reply){ 250, STATUS(2, 0, 0), bytes_of(text) };
+	}
+	if (reply.code == 250)
+		store_message(r, e);
+	buf_clear(&r->message);
+	smtp_server_answer_commit(&r->engine, reply);
+}
+
+static void
+answer(struct run *r, enum smtp_event question)
+{
+	static const struct id id = { { 1, 2, 3, 4, 5, 6, 7, 8, 9 } };
+
+	if (question == SMTP_ASK_RECIPIENT)
+		smtp_server_answer_recipient(&r->engine,
+		    directory_answer(smtp_server_recipient(&r->engine)));
+	else if (question == SMTP_ASK_DATA)
+		smtp_server_answer_data(&r->engine, &id, 1764028800000);
+	else if (question == SMTP_COMMIT)
+		commit(r);
+}
+
+static void
+take_output(struct run *r)
+{
+	struct bytes out = smtp_server_output(&r->engine);
+
+	buf_add_bytes(&r->output, out);
+	smtp_server_sent(&r->engine, out.n);
+}
+
+/*
+ * Run until input is needed (MORE) or the session is closed. When answers come late, *question
+ * is left open as long as more input may be fed.
+ */
+static void
+pump(struct run *r, enum smtp_event *question, bool is_late)
+{
+	for (;;) {
+		enum smtp_event event = smtp_server_next(&r->engine);
+
+		switch (event) {
+		case SMTP_ASK_RECIPIENT:
+		case SMTP_ASK_DATA:
+		case SMTP_COMMIT:
+			*question = event;
+			break;
+		case SMTP_WAIT:
+			if (is_late)
+				return;
+			answer(r, *question);
+			break;
+		case SMTP_BODY:
+			buf_add_bytes(
+			    &r->message, smtp_server_body(&r->engine));
+			break;
+		case SMTP_DISCARD:
+			buf_clear(&r->message);
+			break;
+		case SMTP_FLUSH:
+			take_output(r);
+			break;
+		case SMTP_MORE:
+			take_output(r);
+			return;
+		case SMTP_CLOSE:
+			take_output(r);
+			r->is_closed = true;
+			return;
+		}
+	}
+}
+
+static size_t
+piece_size(const struct run *r, const struct cut *cut, size_t fed)
+{
+	size_t n = r->script->client.len - fed;
+	size_t room = smtp_server_room(&r->engine);
+
+	if (fed < cut->first && n > cut->first - fed)
+		n = cut->first - fed;
+	if (cut->every > 0 && n > cut->every)
+		n = cut->every;
+	return n < room ? n : room;
+}
+
+static void
+play(struct run *r, const struct script *script, struct cut cut)
+{
+	enum smtp_event question = SMTP_MORE;
+	size_t          fed = 0;
+
+	*r = (struct run){ .script = script };
+	buf_init(&r->output, STREAM_MAX);
+	buf_init(&r->message, STREAM_MAX);
+	buf_init(&r->stored, STREAM_MAX);
+	smtp_server_init(&r->engine, &script->policy, BYTES("192.0.2.1"),
+	    BYTES("client.example"), script->inside);
+	smtp_server_greet(&r->engine);
+	while (fed < script->client.len && !r->is_closed) {
+		size_t n = piece_size(r, &cut, fed);
+
+		smtp_server_feed(&r->engine,
+		    bytes_first(bytes_from(buf_bytes(&script->client), fed), n));
+		fed += n;
+		pump(r, &question, cut.is_late && n > 0);
+	}
+	pump(r, &question, false);
+	assert_false(r->output.failed || r->message.failed || r->stored.failed);
+}
+
+static void
+run_finish(struct run *r)
+{
+	smtp_server_finish(&r->engine);
+	buf_finish(&r->output);
+	buf_finish(&r->message);
+	buf_finish(&r->stored);
+}
+
+/* --- what must hold --- */
+
+/* '*' in the pattern stands for one word. */
+static bool
+line_matches(struct bytes pattern, struct bytes line)
+{
+	size_t star = bytes_find(pattern, '*');
+
+	if (star == pattern.n)
+		return bytes_equal(pattern, line);
+	if (!bytes_start(line, bytes_first(pattern, star)))
+		return false;
+	pattern = bytes_from(pattern, star + 1);
+	line = bytes_from(line, star);
+	while (line.n > 0 && line.p[0] != ' ' && line.p[0] != '\r')
+		line = bytes_from(line, 1);
+	return bytes_equal(pattern, line);
+}
+
+static size_t
+count_lines(struct bytes text, struct bytes front)
+{
+	struct bytes line;
+	size_t       n = 0;
+
+	while (bytes_split(&text, '\n', &line))
+		n += bytes_start(line, front);
+	return n;
+}
+
+static void
+check_conversation(const char *name, const struct script *script, const struct run *r)
+{
+	struct bytes want = buf_bytes(&script->server);
+	struct bytes got = buf_bytes(&r->output);
+	struct bytes want_line, got_line;
+
+	while (bytes_split(&want, '\n', &want_line)) {
+		if (!bytes_split(&got, '\n', &got_line))
+			got_line = BYTES("(nothing)");
+		if (!line_matches(want_line, got_line))
+			fail_msg("%s: expected: %.*s\ngot: %.*s", name,
+			    BYTES_ARG(want_line), BYTES_ARG(got_line));
+	}
+	if (got.n > 0)
+		fail_msg("%s: more came: %.*s", name, BYTES_ARG(got));
+	if (r->is_closed != script->closes)
+		fail_msg("%s: closed: %d", name, r->is_closed);
+	if (script->stored.len > 0 &&
+	    !bytes_equal(buf_bytes(&script->stored), buf_bytes(&r->stored)))
+		fail_msg("%s: stored:\n%.*s", name, BYTES_ARG(buf_bytes(&r->stored)));
+	assert_int_equal(count_lines(buf_bytes(&r->stored), BYTES("V:")),
+	    count_lines(buf_bytes(&r->output), BYTES("250 2.0.0 accepted")));
+}
+
+static void
+check_same(const char *name, const struct script *script, const struct run *whole,
+    struct cut cut)
+{
+	struct run r;
+
+	play(&r, script, cut);
+	if (!bytes_equal(buf_bytes(&whole->output), buf_bytes(&r.output)) ||
+	    !bytes_equal(buf_bytes(&whole->stored), buf_bytes(&r.stored)) ||
+	    whole->is_closed != r.is_closed)
+		fail_msg("%s: cut at %zu, every %zu, late %d: other output:\n%.*s",
+		    name, cut.first, cut.every, cut.is_late,
+		    BYTES_ARG(buf_bytes(&r.output)));
+	run_finish(&r);
+}
+
+/*
+ * Long ones, with much filling, are cut at every position in the first and last
+ * kilobyte and at some between.
+ */
+static size_t
+next_position(size_t at, size_t len)
+{
+	if (len > 8192 && at > 1024 && at + 1024 < len)
+		return at + 997;
+	return at + 1;
+}
+
+static void
+check_transcript(const char *name, const char *path)
+{
+	struct script script;
+	struct run    whole;
+
+	script_read(&script, path);
+	play(&whole, &script, (struct cut){ 0 });
+	check_conversation(name, &script, &whole);
+	check_same(name, &script, &whole, (struct cut){ .every = 1 });
+	check_same(name, &script, &whole, (struct cut){ .is_late = true });
+	check_same(name, &script, &whole,
+	    (struct cut){ .every = 7, .is_late = true });
+	for (size_t at = 1; at < script.client.len;
+	     at = next_position(at, script.client.len))
+		check_same(name, &script, &whole, (struct cut){ .first = at });
+	run_finish(&whole);
+	script_finish(&script);
+}
+
+static const char *tests_folder;
+
+static void
+test_transcripts(void **state)
+{
+	char           path[4096];
+	DIR           *folder;
+	struct dirent *entry;
+	size_t         n = 0;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/transcripts", tests_folder);
+	folder = opendir(path);
+	assert_non_null(folder);
+	while ((entry = readdir(folder)) != NULL) {
+		size_t len = strlen(entry->d_name);
+
+		if (len < 5 || strcmp(entry->d_name + len - 5, ".smtp") != 0)
+			continue;
+		snprintf(path, sizeof path, "%s/transcripts/%s", tests_folder,
+		    entry->d_name);
+		check_transcript(entry->d_name, path);
+		n++;
+	}
+	closedir(folder);
+	assert_true(n >= 25);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_transcripts),
+	};
+
+	if (argc < 2)
+		return 2;
+	tests_folder = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
