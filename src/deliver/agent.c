@@ -361,6 +361,35 @@ agent_new(uv_loop_t *loop, struct users *users, void (*changed)(void))
 	return a;
 }
 
+static void
+free_jobs(struct job_list *list)
+{
+	while (list->first != NULL) {
+		struct job *job = list_take(list, &list->first);
+
+		if (job->delivery.body != -1)
+			close(job->delivery.body);
+		free(job);
+	}
+}
+
+static void
+on_closed(uv_handle_t *idle)
+{
+	free(idle->data);
+}
+
+void
+agent_free(struct agent *a)
+{
+	if (a == NULL)
+		return;
+	peer_close(a->queue);
+	free_jobs(&a->waiting);
+	free_jobs(&a->done);
+	uv_close((uv_handle_t *)&a->idle, on_closed);
+}
+
 void
 agent_use(struct agent *a, const struct config *config)
 {
