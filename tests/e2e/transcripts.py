@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "transcripts"
+SIZE_MIN = 64 * 1024  # of message_size, ampel.conf(5)
 SETTING = re.compile(r"# ([a-z_-]+): (.*)")
 ESCAPE = re.compile(rb"\\(r|n|0|t|\\|x[0-9A-Fa-f]{2})")
 SIMPLE = {b"r": b"\r", b"n": b"\n", b"0": b"\0", b"t": b"\t", b"\\": b"\\"}
@@ -59,6 +60,8 @@ class Transcript:
         """Why no live server can answer so, or None."""
         if "commit" in self.settings:
             return "the engine's test decides what becomes of the message"
+        if int(self.settings.get("message_size", SIZE_MIN)) < SIZE_MIN:
+            return "ampel.conf takes no message_size that small"
         return self.settings.get("engine-only")
 
 
