@@ -5,7 +5,7 @@ import time
 import pytest
 
 import maildir
-from wire import Closed, Wire
+from wire import Wire
 
 MESSAGE = b"From: a@client.example\r\nSubject: refused\r\n\r\nhello\r\n"
 ERRORS_LIMIT = 20
