@@ -48,6 +48,8 @@ add_block(struct arena *a, size_t need)
 		size = LARGEST_BLOCK;
 	if (size < need)
 		size = need;
+	if (size > SIZE_MAX - sizeof *block)
+		return false;
 	block = malloc(sizeof *block + size);
 	if (block == NULL)
 		return false;
@@ -63,7 +65,7 @@ arena_alloc(struct arena *a, size_t n)
 	size_t       rounded;
 	void        *p;
 
-	if (n > a->max)
+	if (n > SIZE_MAX - align)
 		return NULL;
 	rounded = (n + align - 1) / align * align;
 	if (rounded > a->max - a->used)

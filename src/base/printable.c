@@ -4,6 +4,15 @@
 
 #include "base/buf.h"
 
+bool
+printable_is(struct bytes text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (!byte_is_print(text.p[i]))
+			return false;
+	return true;
+}
+
 static bool
 is_space(char c)
 {

@@ -5,9 +5,14 @@
 #ifndef AMPEL_BASE_PRINTABLE_H
 #define AMPEL_BASE_PRINTABLE_H
 
+#include <stdbool.h>
+
 #include "base/bytes.h"
 
 struct buf;
+
+/* Whether every byte is in 0x20..0x7e. */
+bool printable_is(struct bytes text);
 
 /*
  * At most max bytes of text: runs of blanks, tabs and line ends become one

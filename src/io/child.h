@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <uv.h>
 
+enum { CHILD_FDS_MAX = 16 };
+
 struct child;
 
 struct child_spec {
@@ -18,7 +20,7 @@ struct child_spec {
 	const char *const *argv;   /* ends with NULL */
 	const char *const *env;    /* ends with NULL; NULL: an empty one */
 	const int         *fds;    /* the child's 0, 1, 2, ...; -1: /dev/null */
-	size_t             n_fds;
+	size_t             n_fds;  /* at most CHILD_FDS_MAX */
 };
 
 /* How it ended: a code from exit, or a signal. */

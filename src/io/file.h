@@ -17,8 +17,9 @@ int file_read(const char *path, struct buf *b, struct stat *st);
 
 /*
  * Put content in place of path: written beside it, flushed, renamed, the folder
- * flushed. Mode and owner of an existing file are kept; else mode. -1 with errno, the
- * old file is then untouched.
+ * flushed. Mode and owner of an existing file are kept (failing that, it fails); else
+ * mode. A symbolic link stays: what it names is replaced. -1 with errno, the old file is
+ * then untouched (unless only the flush of the folder failed).
  */
 int file_replace(const char *path, struct bytes content, mode_t mode);
 
@@ -34,7 +35,7 @@ int file_make_folders(const char *path, mode_t mode);
 /* Write all, going on after a short write or EINTR. -1 with errno. */
 int file_write_all(int fd, struct bytes content);
 
-/* Set or clear close-on-exec and non-blocking. -1 with errno. */
+/* Set or clear O_NONBLOCK. -1 with errno. */
 int file_set_nonblocking(int fd, bool on);
 
 #endif

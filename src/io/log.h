@@ -10,9 +10,9 @@
 
 enum { LOG_LINE_MAX = 4096 };
 
-/* The line has no LF; longer than LOG_LINE_MAX it is cut. */
+/* The line has no LF; one is added. Longer than LOG_LINE_MAX with it, it is cut. */
 void log_line(struct bytes line);
-/* For people: "PROGRAM: text". */
+/* For people: "PROGRAM: text"; control characters become blanks. */
 void log_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Named in log_text's lines; a literal. */
 void log_open(const char *program);

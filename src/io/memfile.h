@@ -18,7 +18,10 @@ int memfile_new(const char *name);
 /* An unlinked file in directory (O_TMPFILE), close-on-exec. -1 with errno. */
 int memfile_new_on_disk(const char *directory);
 
-/* Write all of it at the end. -1 with errno. */
+/*
+ * Write all of it at the end, which is where the file offset is: whoever makes a file
+ * only writes it. -1 with errno.
+ */
 int memfile_write(int fd, struct bytes content);
 /* Nothing can write, grow, shrink or unseal it from now on. -1 with errno. */
 int memfile_seal(int fd);
@@ -39,8 +42,8 @@ enum memfile_kind memfile_check(int fd, uint64_t max_bytes, uint64_t *size_bytes
 int memfile_read(int fd, uint64_t offset, struct buf *b);
 
 /*
- * Copy from's content, behind prefix, to the end of to. -1 with errno; a source that
- * is shorter than size_bytes is EIO.
+ * Copy the first size_bytes of from to the end of to. -1 with errno; a source that
+ * is shorter is EIO.
  */
 int memfile_copy(int from, uint64_t size_bytes, int to);
 

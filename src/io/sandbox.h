@@ -27,7 +27,7 @@ void sandbox_begin(int first_unused);
  * Drop: limits (no core dumps), chroot and chdir, groups, gid, uid; then checks that
  * all three uids and gids are what they should be and that root cannot be had back;
  * PR_SET_DUMPABLE 0, no_new_privs. False with a line in error; the process
- * must then end.
+ * must then end. Call it before the first thread starts: no_new_privs is a thread's.
  */
 bool sandbox_enter(const struct sandbox *s, char *error, size_t size);
 

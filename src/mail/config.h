@@ -80,7 +80,7 @@ struct config {
 	struct bytes         root;     /* empty: the system's own folders */
 	enum users_source    users;
 	struct bytes         recipient_delimiter; /* "+"; one byte or empty */
-	struct bytes         yellow_folder;       /* empty: the inbox */
+	struct bytes         yellow_folder;       /* without its dot; empty: the inbox */
 	struct bytes         contact;  /* a line for people, in red replies */
 	struct bytes         log;      /* "stderr", "syslog" or an absolute path */
 

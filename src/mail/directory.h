@@ -26,14 +26,23 @@ bool directory_add_domain(struct directory *d, struct bytes domain);
 bool directory_add_user(struct directory *d, struct bytes name);
 /*
  * name is a local part ("postmaster"), an address ("a@example.org") or a whole
- * domain ("@example.org"); each target an address, a local name, a user name.
+ * domain ("@example.org"); each target an address, a local name, a user name, or
+ * "\joe": the user joe whatever the aliases say. A target equal to the alias
+ * itself means that too. Set the hostname before: it is the domain of local names.
  * False with *mistake set: the name stands twice or a target is of a kind that
  * is not there ("|program", "/file": not yet).
  */
 bool directory_add_alias(struct directory *d, struct bytes name,
     const struct bytes *targets, size_t n, const char **mistake);
 void directory_set_delimiter(struct directory *d, struct bytes delimiter);
+/* It is one of our domains too, once there is any: with none, nobody is ours. */
 void directory_set_hostname(struct directory *d, struct bytes hostname);
+
+/*
+ * Once all is added: the name of an alias from which all ways lead to aliases
+ * again and none to a user or elsewhere. Mail for it would vanish. Empty: none.
+ */
+struct bytes directory_find_loop(struct directory *d);
 
 enum route_kind {
 	ROUTE_UNKNOWN_USER = 0, /* 550 5.1.1 */
@@ -56,8 +65,9 @@ struct route {
 };
 
 /*
- * Order: "a@dom" alias, "user+tag" as written then without its tag, local-part
- * alias, user, "@dom" alias. Local parts match without case. postmaster and
+ * Order: the local part as written, then without its tag ("user+tag", the
+ * longest first), each as "a@dom" alias, local-part alias, user; then the "@dom"
+ * alias. Local parts match without case. postmaster and
  * abuse of every domain of ours, and <Postmaster> without a domain, always
  * exist: without an alias or user of that name they lead to the alias or user
  * root, else to the first user. One step only: the targets are routed again.

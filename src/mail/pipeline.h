@@ -28,7 +28,7 @@ struct stage_result {
 	int64_t      score_milli;
 	int64_t      required_milli;
 	bool         is_unscanned;   /* too large, or an error that may pass */
-	struct bytes reason;         /* borrowed until the verdict was read */
+	struct bytes reason;         /* views are borrowed for the call */
 	struct bytes tests;
 	struct bytes marks;          /* header lines of its own ("header NAME: VALUE") */
 };
@@ -45,7 +45,9 @@ struct pipeline *pipeline_new(struct arena *arena,
 
 /*
  * The next stages to run: one, or several neighbouring command stages, which
- * run at once joined by pipes. False when it is decided: nothing more runs.
+ * run at once joined by pipes. Of several, none is a shadow and none may pass an
+ * error: those run alone, and a shadow's output is for nobody. False when it is
+ * decided: nothing more runs.
  */
 bool pipeline_next(struct pipeline *p, size_t *first, size_t *n);
 void pipeline_result(

@@ -31,7 +31,7 @@ struct verdict {
 	enum colour  colour;
 	bool         has_score;
 	int64_t      score_milli;    /* of the stage that decided or scored last */
-	int64_t      required_milli; /* its yellow threshold */
+	int64_t      required_milli; /* its yellow threshold; 0: not known */
 	int64_t      red_milli;
 	struct bytes stage;          /* which filter decided; empty: none did */
 	struct bytes reason;         /* printable ASCII, one line */

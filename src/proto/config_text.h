@@ -9,10 +9,12 @@
  * A NAME is letters, digits, '-' and '_', first a letter. A WORD is any run of
  * printable ASCII without blanks, quotes, braces, commas, '=' and '#'. A STRING stands in
  * double quotes on one line, has no escapes and no control bytes. '#' starts
- * a comment outside strings. Lists do not nest.
+ * a comment outside strings. Lists do not nest. A value begins on the line of its
+ * '='. A setting, or a block of one kind and name, that is there twice is a mistake;
+ * the tree has the first. Lines end with LF or CRLF.
  *
  * All mistakes are found, not the first only: after one, reading goes on at the
- * next line.
+ * next line. The tree then holds all that was understood.
  */
 #ifndef AMPEL_PROTO_CONFIG_TEXT_H
 #define AMPEL_PROTO_CONFIG_TEXT_H

@@ -19,9 +19,10 @@
 /* clang-format off */
 #define MESSAGES(M) \
 	/* Supervisor -> child. fd: the configuration part, a memory file. uid and gid \
-	 * count when drop is 1; directory is the chroot, empty for none. */ \
+	 * count when drop is 1; directory is the child's own folder, its new root when \
+	 * chroot is 1. */ \
 	M(config, CONFIG, F(u64, generation) F(u8, drop) F(u32, uid) F(u32, gid) \
-	    F(bytes, directory) F(bytes, name)) \
+	    F(u8, chroot) F(bytes, directory) F(bytes, name)) \
 	/* Child -> supervisor: the configuration is understood, privileges are dropped. */ \
 	M(prepared, PREPARED, F(u64, generation)) \
 	M(refused, REFUSED, F(u64, generation) F(bytes, text)) \

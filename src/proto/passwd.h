@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 
+enum { PASSWD_FILE_MAX = 64 * 1024 * 1024 }; /* bytes of a whole file */
+
 struct passwd_entry {
 	struct bytes name;
 	uint32_t     uid;
@@ -19,10 +21,20 @@ struct passwd_entry {
 	struct bytes shell;
 };
 
-/* A line without its LF. False: not seven fields, bad numbers, a relative home. */
+/*
+ * A line without its LF. False: not seven fields, a bad name, bad numbers, a
+ * relative home, or a control byte anywhere.
+ */
 bool passwd_parse_line(struct bytes line, struct passwd_entry *out);
 /* The same as a line, LF included; the password field is "x". */
 void passwd_add_line(struct buf *b, const struct passwd_entry *entry);
+
+/*
+ * Take the next entry off the front of *rest. False at the end. An empty line or
+ * comment is passed over; a broken line is an entry with an empty name. *line, if
+ * not NULL, grows by the lines taken.
+ */
+bool passwd_next(struct bytes *rest, struct passwd_entry *out, unsigned *line);
 
 /*
  * Find name in a whole file. True when found; a broken line before it is passed

@@ -67,6 +67,8 @@ int service_main(const struct program *program);
 uv_loop_t   *service_loop(void);
 /* The name of this instance ("smtp" for a listener's worker); "" before CONFIG. */
 struct bytes service_instance(void);
+/* A folder of this child's own, to be written: "/" in a chroot; NULL: it has none. */
+const char  *service_directory(void);
 /* A frame to the supervisor. */
 void         service_control_send(struct bytes frame);
 /* Leave the loop: service_main returns code. */

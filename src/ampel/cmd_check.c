@@ -1,0 +1,144 @@
+#include "ampel/cmd_check.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "ampel/check_named.h"
+#include "ampel/config_read.h"
+#include "ampel/output.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "mail/config.h"
+#include "mail/mistakes.h"
+#include "mail/paths.h"
+
+enum {
+	MEMORY_MAX = 256 * 1024 * 1024,
+	PRINTED_MAX = 256 * 1024,
+};
+
+/* --- what is printed --- */
+
+static void
+add_json(struct buf *b, const char *file, const char *kind,
+    const struct mistakes *mistakes)
+{
+	for (size_t i = 0; i < mistakes->n; i++) {
+		buf_add_string(b, "{\"file\":");
+		output_json(b, bytes_of(file));
+		buf_addf(b, ",\"line\":%u,\"kind\":\"%s\",\"text\":",
+		    mistakes->list[i].line, kind);
+		output_json(b, mistakes->list[i].text);
+		buf_add_string(b, "}\n");
+	}
+}
+
+/* True: there was nothing to print. */
+static bool
+print(bool json, const char *file, const char *kind, struct mistakes *mistakes)
+{
+	struct buf b;
+
+	buf_init(&b, PRINTED_MAX);
+	if (json)
+		add_json(&b, file, kind, mistakes);
+	else
+		mistakes_print(mistakes, file, &b);
+	fputs(buf_string(&b), json ? stdout : stderr);
+	buf_finish(&b);
+	return !mistakes_any(mistakes);
+}
+
+/* --- warnings --- */
+
+static bool
+has_users(const struct config *config)
+{
+	char path[PATHS_MAX];
+
+	return config->users == USERS_SYSTEM ||
+	    (paths_get(config, PATH_PASSWD, BYTES(""), path) &&
+	        access(path, F_OK) == 0);
+}
+
+/* Allowed, but hardly what somebody wants. */
+static void
+add_warnings(const struct config *config, struct arena *arena,
+    struct mistakes *warnings)
+{
+	if (config->domains.n == 0)
+		mistakes_add(warnings, arena, 0,
+		    "warning: no domains are set: mail is taken for nobody");
+	if (!has_users(config))
+		mistakes_add(warnings, arena, 0,
+		    "warning: there are no users: ampel user add NAME");
+	if (config->n_listen == 0)
+		mistakes_add(warnings, arena, 0,
+		    "warning: there is no listen block: nothing comes in");
+	for (size_t i = 0; i < config->n_listen; i++)
+		if (!config_is_filtered(config, config->listen[i].name))
+			mistakes_add(warnings, arena, config->listen[i].line,
+			    "warning: no filter applies to listener \"%.*s\"",
+			    BYTES_ARG(config->listen[i].name));
+}
+
+/* --- the files of users and aliases --- */
+
+typedef void check_file(const struct config *config, const char *path,
+    struct arena *arena, struct mistakes *mistakes);
+
+static bool
+check_at(const struct config *config, bool json, enum path path,
+    check_file *check, struct arena *arena)
+{
+	struct mistakes mistakes = { 0 };
+	char            file[PATHS_MAX];
+
+	if (!paths_get(config, path, BYTES(""), file))
+		return false; /* no root is that long */
+	check(config, file, arena, &mistakes);
+	return print(json, file, "mistake", &mistakes);
+}
+
+/* The configuration is understood; what it names? */
+static bool
+check_named(const struct config *config, const char *file, bool json,
+    struct arena *arena)
+{
+	struct mistakes mistakes = { 0 }, warnings = { 0 };
+	bool            is_good;
+
+	check_programs(config, arena, &mistakes);
+	check_accounts(config, arena, &mistakes);
+	is_good = print(json, file, "mistake", &mistakes);
+	if (!check_at(config, json, PATH_PASSWD, check_passwd, arena))
+		is_good = false;
+	if (!check_at(config, json, PATH_ALIASES, check_aliases, arena))
+		is_good = false;
+	add_warnings(config, arena, &warnings);
+	print(json, file, "warning", &warnings);
+	return is_good;
+}
+
+int
+cmd_check(const struct command *c)
+{
+	struct mistakes mistakes = { 0 };
+	struct arena    arena;
+	struct config   config;
+	bool            is_good;
+
+	if (c->argc > 0) {
+		fprintf(stderr, "usage: ampel [-c FILE] [--json] check\n");
+		return EX_MISUSE;
+	}
+	arena_init(&arena, MEMORY_MAX);
+	config_read(c->config_file, &config, &arena, &mistakes);
+	is_good = print(c->json, c->config_file, "mistake", &mistakes) &&
+	    check_named(&config, c->config_file, c->json, &arena);
+	if (is_good && !c->json)
+		printf("%s: ok\n", c->config_file);
+	config_finish(&config);
+	arena_finish(&arena);
+	return is_good ? EX_GOOD : EX_CONFIG_BAD;
+}

@@ -1,0 +1,253 @@
+#include "ampel/reload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ampel/config_load.h"
+#include "ampel/helper.h"
+#include "ampel/instance.h"
+#include "ampel/listener.h"
+#include "ampel/service_list.h"
+#include "ampel/supervisor.h"
+#include "ampel/wiring.h"
+#include "base/buf.h"
+
+enum { TEXT_MAX = 64 * 1024 };
+
+struct reload {
+	struct config *config;
+	uint64_t       generation;
+	reload_done   *done;
+	void          *context;
+	bool           is_judge_new; /* hiq is being started for it */
+};
+
+static void
+end(struct supervisor *s, bool ok, const char *text)
+{
+	struct reload *r = s->reload;
+
+	s->reload = NULL;
+	if (!ok && r->is_judge_new) /* it holds what nobody will use */
+		instance_stop(instance_find(s, ROLE_HIQ, NULL));
+	for (struct instance *i = s->instances; i; i = i->next)
+		i->awaits_reload = false;
+	if (!ok) {
+		config_finish(r->config);
+		free(r->config);
+	}
+	r->done(ok, text, r->context);
+	free(r);
+}
+
+/* What a running server cannot change; NULL: nothing of that differs. */
+static const char *
+find_obstacle(const struct config *old, const struct config *new)
+{
+	if (!bytes_equal(old->root, new->root))
+		return "\"root\" has changed: stop and start the server";
+	if (!bytes_equal(old->log, new->log))
+		return "\"log\" has changed: stop and start the server";
+	return NULL;
+}
+
+static const struct config_listen *
+find_listen(const struct config *c, struct bytes name)
+{
+	for (size_t i = 0; i < c->n_listen; i++)
+		if (bytes_equal(c->listen[i].name, name))
+			return &c->listen[i];
+	return NULL;
+}
+
+static bool
+is_same_listen(const struct config_listen *a, const struct config_listen *b)
+{
+	if (a->workers != b->workers || a->address.n != b->address.n)
+		return false;
+	for (size_t i = 0; i < a->address.n; i++)
+		if (!bytes_equal(a->address.v[i].text, b->address.v[i].text))
+			return false;
+	return true;
+}
+
+/* Listeners whose block has changed need `ampel restart NAME`; new ones just start. */
+static const char *
+find_changed_listener(const struct config *old, const struct config *new)
+{
+	for (size_t i = 0; i < old->n_listen; i++) {
+		const struct config_listen *l =
+		    find_listen(new, old->listen[i].name);
+
+		if (l == NULL || !is_same_listen(&old->listen[i], l))
+			return "a listen block has changed: stop and start the "
+			       "server";
+	}
+	return new->n_listen != old->n_listen
+	    ? "a listen block is new: stop and start the server"
+	    : NULL;
+}
+
+/* Helpers that are gone stop, new ones start. */
+static void
+apply_helpers(struct supervisor *s)
+{
+	char error[128];
+
+	for (struct helper *h = s->helpers; h; h = h->next) {
+		bool stays = false;
+
+		for (size_t i = 0; i < s->config->n_helper; i++)
+			if (bytes_equal(s->config->helper[i].name,
+			        bytes_of(h->name)))
+				stays = true;
+		if (!stays)
+			helper_stop(h);
+	}
+	for (size_t i = 0; i < s->config->n_helper; i++) {
+		struct service service = { SERVICE_HELPER,
+			s->config->helper[i].name };
+
+		if (helper_find(s, service.name) == NULL)
+			service_start(s, &service, error, sizeof error);
+	}
+}
+
+/* All have prepared: from here on it cannot fail. */
+static void
+apply(struct supervisor *s)
+{
+	struct reload   *r = s->reload;
+	struct config   *old = s->config;
+	struct instance *judge = instance_find(s, ROLE_HIQ, NULL);
+	bool             was_judged = old->n_filter > 0;
+
+	s->config = r->config;
+	s->generation = r->generation;
+	for (struct instance *i = s->instances; i; i = i->next)
+		if (instance_can_be_wired(i))
+			instance_use(i, s->generation);
+	if (r->is_judge_new || (was_judged && s->config->n_filter == 0))
+		wiring_reconnect_smtpd(s);
+	if (judge && s->config->n_filter == 0)
+		instance_stop(judge);
+	apply_helpers(s);
+	config_finish(old);
+	free(old);
+	end(s, true, "");
+}
+
+static void
+check_all(struct supervisor *s)
+{
+	for (const struct instance *i = s->instances; i; i = i->next)
+		if (i->awaits_reload)
+			return;
+	apply(s);
+}
+
+void
+reload_prepared(struct supervisor *s, struct instance *i)
+{
+	i->awaits_reload = false;
+	if (s->reload == NULL)
+		return;
+	if (i->role == ROLE_HIQ && s->reload->is_judge_new)
+		wiring_connect(s, i);
+	check_all(s);
+}
+
+void
+reload_refused(struct supervisor *s, struct instance *i, const char *why)
+{
+	char text[1024];
+
+	i->awaits_reload = false;
+	if (s->reload == NULL)
+		return;
+	snprintf(text, sizeof text, "%s: %s", role_program(i->role), why);
+	end(s, false, text);
+}
+
+void
+reload_abandon(struct supervisor *s)
+{
+	if (s->reload)
+		end(s, false, "the server is stopping");
+}
+
+/* The judge is new: it starts with the new configuration, before the others use it. */
+static bool
+start_judge(struct supervisor *s)
+{
+	struct reload   *r = s->reload;
+	struct instance *judge = instance_find(s, ROLE_HIQ, NULL);
+	struct config   *old = s->config;
+
+	if (judge == NULL && !supervisor_add_judge(s))
+		return false;
+	judge = instance_find(s, ROLE_HIQ, NULL);
+	r->is_judge_new = true;
+	s->config = r->config; /* what a starting program is sent */
+	s->generation = r->generation;
+	instance_start(judge);
+	s->config = old;
+	s->generation = r->generation - 1;
+	judge->awaits_reload = true;
+	return true;
+}
+
+static void
+send_parts(struct supervisor *s)
+{
+	struct reload         *r = s->reload;
+	const struct instance *judge = instance_find(s, ROLE_HIQ, NULL);
+
+	for (struct instance *i = s->instances; i; i = i->next) {
+		if (!instance_can_be_wired(i))
+			continue;
+		i->awaits_reload =
+		    instance_send_config(i, r->config, r->generation);
+	}
+	if (r->config->n_filter > 0 && (judge == NULL || !judge->is_wanted) &&
+	    !start_judge(s)) {
+		end(s, false, "no memory");
+		return;
+	}
+	check_all(s);
+}
+
+void
+supervisor_reload(struct supervisor *s, reload_done *done, void *context)
+{
+	struct buf     messages;
+	struct config *config;
+	const char    *obstacle;
+
+	if (s->reload || s->phase != PHASE_RUNNING) {
+		done(false, "busy: try again in a moment", context);
+		return;
+	}
+	buf_init(&messages, TEXT_MAX);
+	config = config_load(s->config_file, &messages);
+	if (config == NULL) {
+		done(false, buf_string(&messages), context);
+		buf_finish(&messages);
+		return;
+	}
+	buf_finish(&messages);
+	obstacle = find_obstacle(s->config, config);
+	if (obstacle == NULL)
+		obstacle = find_changed_listener(s->config, config);
+	s->reload = obstacle ? NULL : calloc(1, sizeof *s->reload);
+	if (s->reload == NULL) {
+		config_finish(config);
+		free(config);
+		done(false, obstacle ? obstacle : "no memory", context);
+		return;
+	}
+	*s->reload = (struct reload){ config, s->generation + 1, done, context,
+		false };
+	send_parts(s);
+}

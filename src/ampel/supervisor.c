@@ -1,0 +1,425 @@
+#include "ampel/supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ampel/accounts.h"
+#include "ampel/config_load.h"
+#include "ampel/control.h"
+#include "ampel/helper.h"
+#include "ampel/instance.h"
+#include "ampel/listener.h"
+#include "ampel/logfile.h"
+#include "ampel/pidfile.h"
+#include "ampel/reload.h"
+#include "ampel/service_list.h"
+#include "ampel/want.h"
+#include "ampel/wiring.h"
+#include "base/printable.h"
+#include "io/file.h"
+#include "io/log.h"
+#include "mail/paths.h"
+
+enum { EXIT_TROUBLE = 1, EXIT_CONFIG = 78, ERROR_TEXT = 1024 };
+
+/* --- the outcome of the start --- */
+
+static void
+notify(struct supervisor *s, const char *text)
+{
+	if (s->notify < 0)
+		return;
+	file_write_all(s->notify, bytes_of(text));
+	close(s->notify);
+	s->notify = -1;
+	/* The terminal belongs to whoever typed "start": we log elsewhere now. */
+	dup2(s->log, STDERR_FILENO);
+}
+
+void
+supervisor_fail(struct supervisor *s, int code, const char *format, ...)
+{
+	char    text[ERROR_TEXT];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	log_text("%s", text);
+	s->exit_code = code;
+	supervisor_stop(s);
+}
+
+/* --- start: helpers, then programs, then everybody works --- */
+
+static bool
+is_all(const struct supervisor *s, enum instance_state least)
+{
+	for (const struct instance *i = s->instances; i; i = i->next)
+		if (i->is_wanted && i->state < least)
+			return false;
+	return true;
+}
+
+static void
+begin_work(struct supervisor *s)
+{
+	s->phase = PHASE_RUNNING;
+	for (struct instance *i = s->instances; i; i = i->next)
+		if (i->state == INSTANCE_PREPARED)
+			instance_use(i, s->generation);
+}
+
+static void
+start_programs(struct supervisor *s)
+{
+	s->phase = PHASE_PREPARE;
+	for (struct instance *i = s->instances, *next; i; i = next) {
+		next = i->next;
+		if (i->is_wanted)
+			instance_start(i);
+		if (s->phase != PHASE_PREPARE)
+			return; /* it failed */
+	}
+}
+
+void
+supervisor_helper_up(struct supervisor *s)
+{
+	if (s->phase == PHASE_STOPPING)
+		supervisor_stop(s);
+	if (s->phase != PHASE_HELPERS)
+		return;
+	for (const struct helper *h = s->helpers; h; h = h->next)
+		if (h->is_wanted && h->state != HELPER_UP)
+			return;
+	start_programs(s);
+}
+
+static void
+connect_instance(struct supervisor *s, struct instance *i)
+{
+	wiring_connect(s, i);
+	if (i->role == ROLE_SMTPD)
+		listener_hand_out(s->listeners, i);
+}
+
+void
+supervisor_prepared(struct supervisor *s, struct instance *i)
+{
+	if (i->awaits_reload) {
+		reload_prepared(s, i);
+		return;
+	}
+	connect_instance(s, i);
+	if (s->phase == PHASE_RUNNING) {
+		instance_use(i, s->generation);
+		if (i->role == ROLE_DELIVER)
+			want_tell_users(i);
+	} else if (s->phase == PHASE_PREPARE &&
+	    is_all(s, INSTANCE_PREPARED)) {
+		begin_work(s);
+	}
+}
+
+void
+supervisor_refused(struct supervisor *s, struct instance *i, struct bytes text)
+{
+	struct buf shown;
+
+	buf_init(&shown, ERROR_TEXT);
+	printable_add(&shown, text, ERROR_TEXT - 1);
+	if (i->awaits_reload)
+		reload_refused(s, i, buf_string(&shown));
+	else if (s->phase == PHASE_PREPARE)
+		supervisor_fail(s, EXIT_CONFIG, "%s: %s", role_program(i->role),
+		    buf_string(&shown));
+	else
+		log_text("%s: %s", role_program(i->role), buf_string(&shown));
+	buf_finish(&shown);
+}
+
+void
+supervisor_ready(struct supervisor *s, struct instance *i)
+{
+	(void)i;
+	if (s->notify >= 0 && s->phase == PHASE_RUNNING &&
+	    is_all(s, INSTANCE_READY))
+		notify(s, "ok\n");
+}
+
+void
+supervisor_ended(struct supervisor *s, struct instance *i)
+{
+	if (i->awaits_reload)
+		reload_refused(s, i, "it ended");
+	if (i->role == ROLE_DELIVER) {
+		i->is_wanted = false;
+		want_fail_all(i);
+	}
+	switch (s->phase) {
+	case PHASE_HELPERS:
+		break;
+	case PHASE_PREPARE:
+		if (i->is_wanted)
+			supervisor_fail(s, EXIT_TROUBLE, "%s did not start",
+			    role_program(i->role));
+		break;
+	case PHASE_RUNNING:
+		if (i->is_wanted)
+			instance_start(i);
+		else if (i->role == ROLE_DELIVER && i->failures == 0)
+			instance_free(i);
+		break;
+	case PHASE_STOPPING:
+		supervisor_stop(s);
+		break;
+	}
+}
+
+/* --- stop: in the direction of the mail, helpers last --- */
+
+static bool
+stop_role(struct supervisor *s, enum peer_role role)
+{
+	struct instance *i = NULL;
+	bool             gone = true;
+
+	while ((i = instance_find(s, role, i)) != NULL) {
+		instance_stop(i);
+		if (i->state != INSTANCE_DOWN)
+			gone = false;
+	}
+	return gone;
+}
+
+static bool
+stop_helpers(struct supervisor *s)
+{
+	bool gone = true;
+
+	for (struct helper *h = s->helpers; h; h = h->next) {
+		if (h->state != HELPER_STOPPING)
+			helper_stop(h);
+		if (h->child)
+			gone = false;
+	}
+	return gone;
+}
+
+/* Called again whenever something has ended. */
+void
+supervisor_stop(struct supervisor *s)
+{
+	static const enum peer_role order[] = { ROLE_SMTPD, ROLE_HIQ,
+		ROLE_QUEUE, ROLE_DELIVER, ROLE_LOOKUP };
+
+	s->phase = PHASE_STOPPING;
+	reload_abandon(s);
+	listener_close(&s->listeners, NULL);
+	for (size_t r = 0; r < sizeof order / sizeof order[0]; r++)
+		if (!stop_role(s, order[r]))
+			return;
+	if (!stop_helpers(s))
+		return;
+	if (control_finish(s->control))
+		uv_stop(&s->loop);
+}
+
+static void
+on_stop_signal(uv_signal_t *signal, int number)
+{
+	(void)number;
+	supervisor_stop(signal->data);
+}
+
+static void
+log_reload(bool ok, const char *text, void *context)
+{
+	(void)context;
+	if (ok)
+		log_text("the configuration was taken anew");
+	else
+		log_text("the old configuration stays: %s", text);
+}
+
+static void
+on_hangup(uv_signal_t *signal, int number)
+{
+	(void)number;
+	supervisor_reload(signal->data, log_reload, NULL);
+}
+
+/* --- before anything runs --- */
+
+static bool
+add_program(struct supervisor *s, enum peer_role role, struct bytes name)
+{
+	char             folder[PATHS_MAX];
+	const char      *account = account_name(role);
+	bool             has = account_folder(s->config, role, folder);
+	struct instance *i =
+	    instance_new(s, role, name, has ? folder : NULL, role == ROLE_SMTPD);
+	uint32_t         uid, gid;
+
+	if (i == NULL)
+		return false;
+	if (s->is_root && account) {
+		if (!account_find(account, &uid, &gid))
+			return false;
+		instance_set_uid(i, uid, gid);
+	}
+	i->is_wanted = true;
+	return true;
+}
+
+bool
+supervisor_add_listener(struct supervisor *s, const struct config_listen *l)
+{
+	for (uint64_t w = 0; w < l->workers; w++)
+		if (!add_program(s, ROLE_SMTPD, l->name))
+			return false;
+	return true;
+}
+
+bool
+supervisor_add_judge(struct supervisor *s)
+{
+	return add_program(s, ROLE_HIQ, BYTES("hiq"));
+}
+
+static bool
+open_listeners(struct supervisor *s, char *error, size_t size)
+{
+	for (size_t i = 0; i < s->config->n_listen; i++) {
+		const struct config_listen *l = &s->config->listen[i];
+
+		if (!service_is_selected(s, l->name))
+			continue;
+		if (!listener_open(&s->listeners, l, error, size))
+			return false;
+		if (!supervisor_add_listener(s, l)) {
+			snprintf(error, size, "no memory");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+add_helpers(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->config->n_helper; i++)
+		if (helper_new(s, s->config->helper[i].name) == NULL)
+			return false;
+	return true;
+}
+
+/*
+ * Everything that can be found out without starting a process. 0, or the exit code
+ * with a line in error.
+ */
+static int
+prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
+{
+	if (s->is_root && !accounts_check(s->config, error, size))
+		return EXIT_CONFIG;
+	if (!accounts_make_folders(s->config, s->is_root, error, size))
+		return EXIT_CONFIG;
+	if (!pidfile_take(s->config, error, size))
+		return EXIT_TROUBLE;
+	s->log = logfile_open(&s->loop, s->config, is_daemon, error, size);
+	if (s->log < 0)
+		return EXIT_CONFIG;
+	s->control = control_open(s, error, size);
+	if (s->control == NULL)
+		return EXIT_TROUBLE;
+	if (!add_helpers(s) || !add_program(s, ROLE_LOOKUP, BYTES("lookup")) ||
+	    !add_program(s, ROLE_QUEUE, BYTES("queue")) ||
+	    (s->config->n_filter > 0 && !supervisor_add_judge(s))) {
+		snprintf(error, size, "no memory");
+		return EXIT_TROUBLE;
+	}
+	return open_listeners(s, error, size) ? 0 : EXIT_TROUBLE;
+}
+
+static void
+watch_signals(struct supervisor *s)
+{
+	uv_signal_init(&s->loop, &s->term);
+	uv_signal_init(&s->loop, &s->interrupt);
+	uv_signal_init(&s->loop, &s->hangup);
+	s->term.data = s->interrupt.data = s->hangup.data = s;
+	uv_signal_start(&s->term, on_stop_signal, SIGTERM);
+	uv_signal_start(&s->interrupt, on_stop_signal, SIGINT);
+	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void
+start(struct supervisor *s)
+{
+	if (!s->is_root)
+		log_text("started without root: all programs run as uid %u",
+		    (unsigned)getuid());
+	s->phase = PHASE_HELPERS;
+	for (struct helper *h = s->helpers; h; h = h->next)
+		if (service_is_selected(s, bytes_of(h->name)))
+			helper_start(h);
+	supervisor_helper_up(s);
+}
+
+static void
+undo(struct supervisor *s)
+{
+	while (s->instances)
+		instance_free(s->instances);
+	while (s->helpers)
+		helper_free(s->helpers);
+	listener_close(&s->listeners, NULL);
+	control_close(s->control);
+	logfile_close();
+	pidfile_release();
+	config_finish(s->config);
+	free(s->config);
+}
+
+int
+supervisor_run(const char *config_file, char **names, size_t n_names,
+    int notify_fd)
+{
+	static struct supervisor s;
+	char                     error[ERROR_TEXT] = "";
+	int                      code;
+
+	s = (struct supervisor){
+		.config_file = config_file,
+		.is_root = geteuid() == 0,
+		.notify = notify_fd,
+		.generation = 1,
+		.log = -1,
+	};
+	log_open("ampel");
+	umask(022);
+	uv_loop_init(&s.loop);
+	s.config = config_load_or_say(config_file);
+	if (s.config == NULL)
+		return EXIT_CONFIG;
+	service_select(&s, names, n_names);
+	watch_signals(&s);
+	code = prepare(&s, notify_fd >= 0, error, sizeof error);
+	if (code == 0)
+		start(&s);
+	else
+		log_text("%s", error);
+	if (code == 0)
+		uv_run(&s.loop, UV_RUN_DEFAULT);
+	code = code ? code : s.exit_code;
+	undo(&s);
+	return code;
+}

@@ -1,0 +1,260 @@
+#include "ampel/want.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ampel/instance.h"
+#include "ampel/supervisor.h"
+#include "io/file.h"
+#include "io/log.h"
+#include "mail/paths.h"
+#include "proto/message.h"
+#include "proto/passwd.h"
+
+enum { PASSWD_MAX = 64 * 1024 * 1024 };
+
+/* A user that a deliver process was asked for and has not acknowledged. */
+struct want {
+	struct want *next;
+	bool         is_told;
+	char         name[64];
+	char         home[1024];
+};
+
+struct account {
+	uint32_t uid, gid;
+	char     home[1024];
+};
+
+static void
+answer(struct supervisor *s, struct bytes user, enum want_result result,
+    uint64_t serial, const char *text)
+{
+	struct instance       *queue = instance_find(s, ROLE_QUEUE, NULL);
+	struct msg_deliver_for m = { user, (uint8_t)result, serial,
+		bytes_of(text) };
+	struct buf             frame;
+
+	if (queue == NULL)
+		return;
+	buf_init(&frame, FRAME_MAX);
+	msg_deliver_for_add(&frame, &m);
+	instance_send(queue, &frame, NULL, 0);
+	buf_finish(&frame);
+}
+
+/* --- who is it? --- */
+
+static bool
+take_entry(const struct passwd_entry *entry, struct account *out)
+{
+	out->uid = entry->uid;
+	out->gid = entry->gid;
+	return bytes_to_string(entry->home, out->home, sizeof out->home);
+}
+
+static enum want_result
+find_in_file(
+    const struct config *config, struct bytes user, struct account *out)
+{
+	char                path[PATHS_MAX];
+	struct buf          text;
+	struct passwd_entry entry;
+	enum want_result    result = WANT_NO_USER;
+
+	buf_init(&text, PASSWD_MAX);
+	if (!paths_get(config, PATH_PASSWD, BYTES(""), path))
+		result = WANT_FAILED;
+	else if (file_read(path, &text, NULL) != 0)
+		result = errno == ENOENT ? WANT_NO_USER : WANT_FAILED;
+	else if (passwd_find(buf_bytes(&text), user, &entry) &&
+	    take_entry(&entry, out))
+		result = WANT_READY;
+	buf_finish(&text);
+	return result;
+}
+
+static enum want_result
+find_in_system(struct bytes user, struct account *out)
+{
+	char           name[64];
+	struct passwd *pw;
+
+	if (!bytes_to_string(user, name, sizeof name))
+		return WANT_NO_USER;
+	errno = 0;
+	pw = getpwnam(name); /* one thread, and no other caller */
+	if (pw == NULL)
+		return errno == 0 || errno == ENOENT ? WANT_NO_USER : WANT_FAILED;
+	out->uid = pw->pw_uid;
+	out->gid = pw->pw_gid;
+	return bytes_to_string(bytes_of(pw->pw_dir), out->home, sizeof out->home)
+	    ? WANT_READY
+	    : WANT_NO_USER;
+}
+
+/* A user's uid, gid and home; *why says what is wrong. */
+static enum want_result
+find_user(const struct supervisor *s, struct bytes user, struct account *out,
+    const char **why)
+{
+	enum want_result result = s->config->users == USERS_SYSTEM
+	    ? find_in_system(user, out)
+	    : find_in_file(s->config, user, out);
+
+	*why = result == WANT_NO_USER ? "no such user"
+	                              : "the user file cannot be read";
+	if (result != WANT_READY)
+		return result;
+	if (out->uid == 0 || out->gid == 0) {
+		*why = "mail is not delivered as root";
+		return WANT_NO_USER;
+	}
+	if (!s->is_root && out->uid != getuid()) {
+		*why = "started without root, cannot become this user";
+		return WANT_FAILED;
+	}
+	return WANT_READY;
+}
+
+/* --- its process --- */
+
+static struct instance *
+find_deliver(const struct supervisor *s, const struct account *account)
+{
+	struct instance *i = instance_find(s, ROLE_DELIVER, NULL);
+
+	while (i && s->is_root && i->uid != account->uid)
+		i = instance_find(s, ROLE_DELIVER, i);
+	return i;
+}
+
+static struct instance *
+new_deliver(struct supervisor *s, struct bytes user,
+    const struct account *account)
+{
+	struct instance *i = instance_new(s, ROLE_DELIVER, user, NULL, false);
+
+	if (i && s->is_root)
+		instance_set_uid(i, account->uid, account->gid);
+	return i;
+}
+
+static struct want *
+find_want(struct instance *deliver, struct bytes user)
+{
+	struct want *w = deliver->wants;
+
+	while (w && !bytes_equal(bytes_of(w->name), user))
+		w = w->next;
+	return w;
+}
+
+static bool
+add_want(struct instance *deliver, struct bytes user,
+    const struct account *account)
+{
+	struct want *w;
+
+	if (find_want(deliver, user))
+		return true;
+	w = calloc(1, sizeof *w);
+	if (w == NULL)
+		return false;
+	bytes_to_string(user, w->name, sizeof w->name);
+	memcpy(w->home, account->home, sizeof w->home);
+	w->next = deliver->wants;
+	deliver->wants = w;
+	return true;
+}
+
+void
+want_deliver(struct supervisor *s, struct bytes user)
+{
+	struct account   account = { 0 };
+	const char      *why = "no memory";
+	enum want_result result;
+	struct instance *deliver;
+
+	if (s->phase == PHASE_STOPPING || s->is_send_stopped) {
+		answer(s, user, WANT_FAILED, 0, "deliveries are stopped");
+		return;
+	}
+	if (!passwd_name_is_valid(user)) {
+		answer(s, user, WANT_NO_USER, 0, "no user name");
+		return;
+	}
+	result = find_user(s, user, &account, &why);
+	if (result != WANT_READY) {
+		answer(s, user, result, 0, why);
+		return;
+	}
+	deliver = find_deliver(s, &account);
+	if (deliver == NULL)
+		deliver = new_deliver(s, user, &account);
+	if (deliver == NULL || !add_want(deliver, user, &account)) {
+		answer(s, user, WANT_FAILED, 0, "no memory");
+		return;
+	}
+	if (instance_can_be_wired(deliver))
+		want_tell_users(deliver);
+	else
+		instance_start(deliver);
+}
+
+void
+want_tell_users(struct instance *deliver)
+{
+	struct buf frame;
+
+	buf_init(&frame, FRAME_MAX);
+	for (struct want *w = deliver->wants; w; w = w->next) {
+		if (w->is_told)
+			continue;
+		w->is_told = true;
+		buf_clear(&frame);
+		msg_user_add(&frame,
+		    &(struct msg_user){ bytes_of(w->name), bytes_of(w->home) });
+		instance_send(deliver, &frame, NULL, 0);
+	}
+	buf_finish(&frame);
+}
+
+void
+want_user_known(struct instance *deliver, struct bytes user)
+{
+	for (struct want **at = &deliver->wants; *at; at = &(*at)->next) {
+		struct want *w = *at;
+
+		if (!bytes_equal(bytes_of(w->name), user))
+			continue;
+		*at = w->next;
+		answer(deliver->supervisor, user, WANT_READY, deliver->serial, "");
+		free(w);
+		return;
+	}
+}
+
+void
+want_fail_all(struct instance *deliver)
+{
+	for (struct want *w = deliver->wants; w; w = w->next)
+		answer(deliver->supervisor, bytes_of(w->name), WANT_FAILED, 0,
+		    "the process for deliveries ended");
+	want_forget_all(deliver);
+}
+
+void
+want_forget_all(struct instance *deliver)
+{
+	while (deliver->wants) {
+		struct want *next = deliver->wants->next;
+
+		free(deliver->wants);
+		deliver->wants = next;
+	}
+}

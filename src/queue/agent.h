@@ -1,0 +1,42 @@
+/*
+ * A process that delivers for one uid, as the queue sees it. Nothing is handed to it
+ * before its HELLO, which names what it was doing when an earlier queue died.
+ */
+#ifndef AMPEL_QUEUE_AGENT_H
+#define AMPEL_QUEUE_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "queue/flight.h"
+
+struct schedule;
+
+enum { AGENT_WINDOW = 256 }; /* deliveries that it has at once */
+
+struct agent {
+	struct agent    *next; /* the schedule's list */
+	struct schedule *schedule;
+	struct peer     *peer;
+	uint64_t         serial;
+	bool             has_greeted;
+	size_t           n_delivering;
+	struct flight    delivering; /* rings */
+	struct flight    waiting;
+};
+
+/* Takes the socket. NULL: no memory. */
+struct agent *agent_new(
+    uv_loop_t *loop, struct schedule *s, uint64_t serial, int socket);
+/* Closes and frees; its flights must have been taken off. */
+void agent_free(struct agent *a);
+
+/* Deliver it, now or when there is room. */
+void agent_deliver(struct agent *a, struct flight *f);
+/* The outcome is in the store: it may forget it. */
+void agent_finished(struct agent *a, const struct id *id, uint32_t recipient);
+/* A flight of it has ended: the next may go. */
+void agent_has_room(struct agent *a);
+
+#endif

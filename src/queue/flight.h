@@ -1,0 +1,68 @@
+/*
+ * Recipients on their way: leased, and not yet finished in the store. Found by
+ * message id and recipient, which a process for deliveries knows even when we have
+ * been restarted meanwhile.
+ */
+#ifndef AMPEL_QUEUE_FLIGHT_H
+#define AMPEL_QUEUE_FLIGHT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "queue/desk.h"
+#include "queue/store.h"
+
+struct agent;
+struct lookup_question;
+struct schedule;
+
+enum flight_state {
+	FLIGHT_ROUTING,   /* lookup is asked where it goes */
+	FLIGHT_WAITING,   /* for its agent */
+	FLIGHT_DELIVERING,
+	FLIGHT_EXTENDING, /* an agent told us of it; the store does not know yet */
+	FLIGHT_FINISHING, /* its outcome is on the way into the store */
+};
+
+struct flight {
+	struct flight          *next_in_table;
+	struct flight          *next, *before; /* in one of the agent's or user's lists */
+	struct schedule        *schedule;
+	enum flight_state       state;
+	struct store_lease      lease;  /* views live in leases, or are empty */
+	struct desk_leases     *leases; /* NULL: EXTENDING */
+	int                     body;   /* -1: none */
+	struct agent           *agent;
+	struct lookup_question *question;
+	char                    user[64];
+	struct bytes            extension; /* in arena */
+	uint64_t                begun_ms;
+	bool                    has_outcome; /* one came while EXTENDING: */
+	struct outcome          outcome;
+	struct desk_request     request;     /* of the FINISH, RELEASE or EXTEND */
+	struct arena            arena;       /* what the request points to */
+};
+
+enum { FLIGHT_BUCKETS = 4096 };
+
+struct flight_table {
+	struct flight *buckets[FLIGHT_BUCKETS];
+	size_t         n;
+};
+
+/* NULL: no memory. In the table, in no list. */
+struct flight *flight_new(
+    struct flight_table *t, const struct id *id, uint32_t recipient);
+struct flight *flight_find(
+    const struct flight_table *t, const struct id *id, uint32_t recipient);
+/* Out of the table; its descriptor closed, its lease's views given back. */
+void flight_free(struct flight_table *t, struct flight *f);
+
+/* A ring whose head is a flight of nothing. */
+void           flight_ring_init(struct flight *head);
+void           flight_ring_add(struct flight *head, struct flight *f);
+struct flight *flight_ring_first(struct flight *head); /* NULL: empty */
+/* Out of whatever ring it is in; calm when in none. */
+void           flight_ring_leave(struct flight *f);
+
+#endif

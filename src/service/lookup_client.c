@@ -1,0 +1,372 @@
+#include "service/lookup_client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "io/clock.h"
+#include "io/memfile.h"
+#include "io/peer.h"
+
+enum {
+	TARGETS_MAX = 16 * 1024 * 1024,
+	TICK_MS = 1000,
+};
+
+/*
+ * Open questions in the order in which they were asked, which is nearly always the
+ * order of the answers: a search from the front ends at once.
+ */
+struct lookup_question {
+	struct lookup_question *next, *before;
+	struct lookup_client   *client;
+	uint64_t                q;
+	uint64_t                asked_ms;
+	bool                    is_sent;
+	uint16_t                answer_type; /* MSG_CONNECT, ... */
+	union {
+		lookup_connect_answer   *connect;
+		lookup_recipient_answer *recipient;
+		lookup_route_answer     *route;
+	} answer;
+	void                   *context;
+	size_t                  frame_len; /* kept for as long as it is not sent */
+	char                   *frame; /* behind this struct */
+};
+
+struct lookup_client {
+	uv_loop_t             *loop;
+	struct peer           *peer;
+	struct lookup_question list; /* the ring's head */
+	uint64_t               last_q;
+	uv_timer_t             timer;
+};
+
+static void
+take_out(struct lookup_question *q)
+{
+	q->before->next = q->next;
+	q->next->before = q->before;
+}
+
+static struct lookup_question *
+first(struct lookup_client *c)
+{
+	return c->list.next == &c->list ? NULL : c->list.next;
+}
+
+/* Answer "try later" and free. The callback may ask or forget others. */
+static void
+fail(struct lookup_question *q)
+{
+	take_out(q);
+	if (q->answer_type == MSG_CONNECT)
+		q->answer.connect(true, false, false, q->context);
+	else if (q->answer_type == MSG_RECIPIENT)
+		q->answer.recipient(RECIPIENT_TRY_LATER, q->context);
+	else
+		q->answer.route(NULL, q->context);
+	free(q);
+}
+
+/* The question of an answer, out of the list; NULL: forgotten or never asked. */
+static struct lookup_question *
+answered(struct lookup_client *c, uint64_t q, uint16_t type)
+{
+	for (struct lookup_question *at = c->list.next; at != &c->list;
+	     at = at->next)
+		if (at->q == q && at->answer_type == type) {
+			take_out(at);
+			return at;
+		}
+	return NULL;
+}
+
+static bool
+on_connect(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_connect      m;
+	struct lookup_question *q;
+
+	(void)peer;
+	(void)fds;
+	(void)n_fds;
+	if (!msg_connect_read(frame, &m))
+		return false;
+	q = answered(context, m.q, MSG_CONNECT);
+	if (q)
+		q->answer.connect(false, m.allowed == 1, m.inside == 1, q->context);
+	free(q);
+	return true;
+}
+
+static bool
+on_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_recipient    m;
+	struct lookup_question *q;
+
+	(void)peer;
+	(void)fds;
+	(void)n_fds;
+	if (!msg_recipient_read(frame, &m) || m.answer > RECIPIENT_TRY_LATER)
+		return false;
+	q = answered(context, m.q, MSG_RECIPIENT);
+	if (q)
+		q->answer.recipient((enum recipient_answer)m.answer, q->context);
+	free(q);
+	return true;
+}
+
+/* The targets of an expansion: a list in the frame, or in a memory file. */
+static bool
+read_targets(struct bytes list, struct arena *arena, struct route *route)
+{
+	struct frame_reader count = frame_reader_of(list);
+	struct frame_reader r = frame_reader_of(list);
+	struct bytes       *targets;
+	size_t              n = 0;
+
+	while (count.rest.n > 0 && !count.failed) {
+		frame_bytes(&count);
+		n++;
+	}
+	if (count.failed)
+		return false;
+	targets = arena_alloc(arena, (n + 1) * sizeof *targets);
+	if (targets == NULL)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		targets[i] = frame_bytes(&r);
+	route->targets = targets;
+	route->n_targets = n;
+	return true;
+}
+
+static bool
+on_route(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_route        m;
+	struct lookup_question *q;
+	struct route            route = { 0 };
+	struct arena            arena;
+	struct buf              large;
+	bool                    good;
+
+	(void)peer;
+	if (!msg_route_read(frame, &m) || m.kind > ROUTE_EXPANDED ||
+	    n_fds != (m.is_large ? 1 : 0))
+		return false;
+	arena_init(&arena, TARGETS_MAX);
+	buf_init(&large, TARGETS_MAX);
+	route.kind = (enum route_kind)m.kind;
+	route.user = m.user;
+	route.extension = m.extension;
+	route.owner = m.owner;
+	good = !m.is_large || memfile_read(fds[0], 0, &large) == 0;
+	if (good)
+		good = read_targets(m.is_large ? buf_bytes(&large) : m.targets,
+		    &arena, &route);
+	q = answered(context, m.q, MSG_ROUTE);
+	if (q)
+		q->answer.route(good ? &route : NULL, q->context);
+	free(q);
+	arena_finish(&arena);
+	buf_finish(&large);
+	return true;
+}
+
+static const struct peer_permit permits[] = {
+	{ MSG_CONNECT, NULL, on_connect, 0 },
+	{ MSG_RECIPIENT, NULL, on_recipient, 0 },
+	{ MSG_ROUTE, NULL, on_route, 1 },
+};
+
+/* Lookup is gone: what was asked of it will not be answered any more. */
+static void
+drop_connection(struct lookup_client *c)
+{
+	struct lookup_question *q = first(c);
+	uint64_t                last = c->last_q;
+
+	peer_close(c->peer);
+	c->peer = NULL;
+	while (q && q->q <= last) {
+		struct lookup_question *next = q->next;
+
+		if (!q->is_sent) { /* it waits for the next connection */
+			q = next == &c->list ? NULL : next;
+			continue;
+		}
+		fail(q);
+		q = first(c); /* the callback may have changed the list */
+	}
+}
+
+static void
+on_gone(struct peer *peer, const char *why, void *context)
+{
+	(void)peer;
+	(void)why;
+	drop_connection(context);
+}
+
+static void
+send_question(struct lookup_question *q)
+{
+	struct bytes frame = { q->frame, q->frame_len };
+
+	if (q->client->peer && peer_send(q->client->peer, frame, NULL, 0))
+		q->is_sent = true;
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct lookup_client   *c = timer->data;
+	uint64_t                now = clock_monotonic_ms();
+	struct lookup_question *q;
+
+	while ((q = first(c)) != NULL && now - q->asked_ms > LOOKUP_TIMEOUT_MS)
+		fail(q);
+	if (first(c) == NULL)
+		uv_timer_stop(&c->timer);
+}
+
+struct lookup_client *
+lookup_client_new(uv_loop_t *loop)
+{
+	struct lookup_client *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	c->loop = loop;
+	c->list.next = c->list.before = &c->list;
+	uv_timer_init(loop, &c->timer);
+	c->timer.data = c;
+	return c;
+}
+
+static void
+free_client(uv_handle_t *timer)
+{
+	free(timer->data);
+}
+
+void
+lookup_client_free(struct lookup_client *c)
+{
+	if (c == NULL)
+		return;
+	peer_close(c->peer);
+	for (struct lookup_question *q; (q = first(c)) != NULL;) {
+		take_out(q);
+		free(q);
+	}
+	uv_close((uv_handle_t *)&c->timer, free_client);
+}
+
+void
+lookup_client_connect(struct lookup_client *c, int socket)
+{
+	if (c->peer)
+		drop_connection(c);
+	c->peer = peer_open(c->loop, socket, permits,
+	    sizeof permits / sizeof permits[0], on_gone, c);
+	for (struct lookup_question *q = c->list.next; q != &c->list; q = q->next)
+		if (!q->is_sent)
+			send_question(q);
+}
+
+/* Ask, the frame made; number is q of that frame. */
+static struct lookup_question *
+ask(struct lookup_client *c, uint64_t number, struct buf *frame,
+    uint16_t answer_type, void *context)
+{
+	struct lookup_question *q = NULL;
+
+	if (!frame->failed)
+		q = malloc(sizeof *q + frame->len);
+	if (q) {
+		*q = (struct lookup_question){
+			.next = &c->list,
+			.before = c->list.before,
+			.client = c,
+			.q = number,
+			.asked_ms = clock_monotonic_ms(),
+			.answer_type = answer_type,
+			.context = context,
+			.frame_len = frame->len,
+			.frame = (char *)(q + 1),
+		};
+		memcpy(q->frame, frame->p, frame->len);
+		q->before->next = q;
+		c->list.before = q;
+		send_question(q);
+		if (!uv_is_active((uv_handle_t *)&c->timer))
+			uv_timer_start(&c->timer, on_tick, TICK_MS, TICK_MS);
+	}
+	buf_finish(frame);
+	return q;
+}
+
+struct lookup_question *
+lookup_connect(struct lookup_client *c, struct bytes listener,
+    struct bytes address, lookup_connect_answer *answer, void *context)
+{
+	struct msg_ask_connect  m = { ++c->last_q, listener, address };
+	struct lookup_question *q;
+	struct buf              frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_connect_add(&frame, &m);
+	q = ask(c, m.q, &frame, MSG_CONNECT, context);
+	if (q)
+		q->answer.connect = answer;
+	return q;
+}
+
+struct lookup_question *
+lookup_recipient(struct lookup_client *c, struct bytes address,
+    lookup_recipient_answer *answer, void *context)
+{
+	struct msg_ask_recipient m = { ++c->last_q, address };
+	struct lookup_question  *q;
+	struct buf               frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_recipient_add(&frame, &m);
+	q = ask(c, m.q, &frame, MSG_RECIPIENT, context);
+	if (q)
+		q->answer.recipient = answer;
+	return q;
+}
+
+struct lookup_question *
+lookup_route(struct lookup_client *c, struct bytes address,
+    lookup_route_answer *answer, void *context)
+{
+	struct msg_ask_route    m = { ++c->last_q, address };
+	struct lookup_question *q;
+	struct buf              frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_route_add(&frame, &m);
+	q = ask(c, m.q, &frame, MSG_ROUTE, context);
+	if (q)
+		q->answer.route = answer;
+	return q;
+}
+
+void
+lookup_forget(struct lookup_question *q)
+{
+	if (q == NULL)
+		return;
+	take_out(q);
+	free(q);
+}

@@ -1,0 +1,286 @@
+"""An Ampel in a folder of its own: its configuration, its users, its processes."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import maildir
+import processes
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGE = Path(os.environ.get("AMPEL_STAGE", ROOT / "build" / "stage"))
+START_SECONDS = 30
+STOP_SECONDS = 40
+NOBODY = 65534
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def make_folder(prefix):
+    """On a real disk, and every account may pass through it."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("AMPEL_TEST_DIR", "/var/tmp")))
+    folder.chmod(0o755)
+    return folder
+
+
+def wait_until(claim, seconds=20, interval=0.02):
+    """Whether claim() came true in that time; its last value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = claim()
+        if value or time.monotonic() > deadline:
+            return value
+        time.sleep(interval)
+
+
+def list_text(values):
+    return "{ " + ", ".join(f'"{v}"' for v in values) + " }"
+
+
+class Server:
+    """
+    settings are written as they are (numbers, sizes, yes or no); blocks is text of
+    the configuration, put at its end. With as_nobody all of it runs without root.
+    """
+
+    def __init__(
+        self,
+        folder=None,
+        *,
+        settings=None,
+        blocks="",
+        domains=("mx.example",),
+        inside=(),
+        users=("alice", "bob"),
+        aliases="",
+        port=None,
+        as_nobody=False,
+        preexec=None,
+    ):
+        self.is_ours = folder is None
+        self.folder = Path(folder) if folder else make_folder("ampel-test-")
+        self.folder.mkdir(exist_ok=True)
+        self.folder.chmod(0o755)
+        self.root = self.folder / "root"
+        self.conf = self.folder / "ampel.conf"
+        self.log_path = self.folder / "log"
+        self.port = port or free_port()
+        self.settings = dict(settings or {})
+        self.blocks = blocks
+        self.domains = domains
+        self.inside = inside
+        self.users = users
+        self.aliases = aliases
+        self.as_nobody = as_nobody and os.geteuid() == 0
+        self.preexec = preexec
+        self.process = None
+        self.stage = STAGE
+        self.prepare()
+
+    def prepare(self):
+        self.root.mkdir(exist_ok=True)
+        if self.as_nobody:
+            # the checkout may lie where nobody may not look
+            self.stage = self.folder / "stage"
+            shutil.copytree(STAGE, self.stage, symlinks=True)
+        self.write_conf()
+        self.give_to_runner(self.folder, self.root)
+
+    def give_to_runner(self, *paths):
+        if self.as_nobody:
+            for path in paths:
+                os.chown(path, NOBODY, NOBODY)
+
+    def write_conf(self):
+        lines = [f'root = "{self.root}"', 'hostname = "mx.example"']
+        if self.domains:
+            lines.append(f"domains = {list_text(self.domains)}")
+        if self.inside:
+            lines.append(f"inside = {list_text(self.inside)}")
+        lines += [f"{name} = {value}" for name, value in self.settings.items()]
+        lines.append(f'listen smtp {{ address = {{ "127.0.0.1:{self.port}" }} }}')
+        self.conf.write_text("\n".join(lines) + "\n" + self.blocks)
+
+    # ---- the command ----
+
+    def argv(self, *words):
+        argv = [str(self.stage / "bin" / "ampel"), "-c", str(self.conf), *words]
+        if self.as_nobody:
+            argv = [
+                "setpriv",
+                f"--reuid={NOBODY}",
+                f"--regid={NOBODY}",
+                "--clear-groups",
+                *argv,
+            ]
+        return argv
+
+    def command(self, *words, seconds=60, **more):
+        """The finished process: returncode, stdout, stderr."""
+        return subprocess.run(
+            self.argv(*words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=seconds,
+            check=False,
+            **more,
+        )
+
+    def must(self, *words):
+        done = self.command(*words)
+        assert done.returncode == 0, f"ampel {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    # ---- its life ----
+
+    def add_users(self):
+        for user in self.users:
+            self.must("user", "add", user)
+
+    def start(self, add_users=True):
+        if add_users:
+            self.add_users()
+        if self.aliases:
+            passwd = self.passwd()
+            aliases = passwd.with_name("aliases")
+            aliases.write_text(self.aliases)
+            self.give_to_runner(aliases)
+        self.launch()
+        self.wait_for_greeting()
+        return self
+
+    def launch(self):
+        """Start the supervisor and do not wait."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.argv("run"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=self.preexec,
+                start_new_session=True,
+            )
+
+    def greets(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 5) as s:
+                return s.recv(512).startswith(b"220 ")
+        except OSError:
+            return False
+
+    def wait_for_greeting(self):
+        def answers():
+            assert self.process.poll() is None, (
+                f"ampel run ended with {self.process.returncode}\n{self.log()[-3000:]}"
+            )
+            return self.greets()
+
+        assert wait_until(answers, START_SECONDS), f"no greeting\n{self.log()[-3000:]}"
+
+    def stop(self, sig=signal.SIGTERM):
+        """The supervisor's exit code; all its processes are gone afterwards."""
+        if not self.process:
+            return 0
+        children = self.children()
+        processes.kill(self.process.pid, sig)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill_all()
+            raise AssertionError(f"did not stop\n{self.log()[-3000:]}") from None
+        finally:
+            self.process = None
+        left = lambda: [processes.name(p) for p in children if processes.is_running(p)]
+        assert wait_until(lambda: not left(), 10), f"still running: {left()}"
+        return code
+
+    def kill_all(self):
+        """KILL, the supervisor first, so that nothing is restarted."""
+        if not self.process:
+            return
+        children = self.children()
+        processes.kill(self.process.pid, signal.SIGKILL)
+        for pid in children:
+            processes.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+        wait_until(lambda: not any(map(processes.is_running, children)), 10)
+
+    def remove(self):
+        """After stop; keeps the folder when AMPEL_TEST_KEEP is set."""
+        self.kill_all()
+        if self.is_ours and not os.environ.get("AMPEL_TEST_KEEP"):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # ---- looking inside ----
+
+    def supervisor(self):
+        """Its pid; setpriv has become it by exec."""
+        return self.process.pid
+
+    def children(self):
+        return processes.descendants(self.process.pid)
+
+    def pids(self, program):
+        """Of "smtpd", "queue", ..."""
+        return [p for p in self.children() if processes.name(p) == f"ampel-{program}"]
+
+    def log(self):
+        return self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
+
+    def log_lines(self, *parts):
+        return [line for line in self.log().splitlines() if all(p in line for p in parts)]
+
+    def wait_for_log(self, *parts, seconds=20):
+        lines = wait_until(lambda: self.log_lines(*parts), seconds)
+        assert lines, f"no line with {parts}\n{self.log()[-3000:]}"
+        return lines
+
+    def passwd(self):
+        """The server's own user file."""
+        found = sorted(self.root.glob("**/passwd"))
+        assert len(found) == 1, f"user files below {self.root}: {found}"
+        return found[0]
+
+    def maildir(self, user):
+        for line in self.passwd().read_text().splitlines():
+            field = line.split(":")
+            if field[0] == user:
+                return Path(field[5]) / "Maildir"
+        raise AssertionError(f"no user {user}")
+
+    def mail(self, user="alice"):
+        return maildir.read(self.maildir(user))
+
+    def wait_for_mail(self, user="alice", n=1, seconds=20):
+        """Exactly n messages."""
+        wait_until(lambda: len(maildir.files(self.maildir(user))) >= n, seconds)
+        found = self.mail(user)
+        assert len(found) == n, f"{len(found)} messages of {user}, wanted {n}\n{self.log()[-3000:]}"
+        return found
+
+    def queue_is_empty(self):
+        done = self.command("queue", "list", "--json")
+        return done.returncode == 0 and not re.search(r'"id"', done.stdout)
+
+
+ID = re.compile(r"\b[0-9a-v]{26}\b")
+
+
+def id_in(reply):
+    """The message id in a reply's text."""
+    found = ID.search(str(reply))
+    assert found, f"no id in {reply}"
+    return found.group()

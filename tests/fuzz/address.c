@@ -1,0 +1,92 @@
+/*
+ * Whatever is taken as a mailbox or a path lies inside the input, and its canonical
+ * form is a mailbox again, with itself as canonical form.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "mail/address.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+claim(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void
+claim_inside(struct bytes view, struct bytes text)
+{
+	claim(view.n == 0 || (view.p >= text.p &&
+	    view.p + view.n <= text.p + text.n));
+}
+
+static void
+claim_printable(struct bytes view)
+{
+	for (size_t i = 0; i < view.n; i++)
+		claim(byte_is_print(view.p[i]));
+}
+
+static void
+check_address(const struct address *a, struct bytes text)
+{
+	struct buf     once, twice;
+	struct address again;
+
+	claim_inside(a->local, text);
+	claim_inside(a->domain, text);
+	claim_printable(a->local);
+	claim_printable(a->domain);
+	claim(a->local.n > 0 && a->local.n <= ADDRESS_LOCAL_MAX);
+	claim(a->domain.n > 0 && a->domain.n <= ADDRESS_DOMAIN_MAX);
+	claim(address_domain_is_valid(a->domain));
+
+	buf_init(&once, ADDRESS_MAX);
+	buf_init(&twice, ADDRESS_MAX);
+	address_add_canonical(&once, a);
+	claim(!once.failed);
+	claim(address_parse(buf_bytes(&once), &again));
+	claim(again.is_literal == a->is_literal);
+	claim(address_is_relay_probe(&again) == address_is_relay_probe(a));
+	address_add_canonical(&twice, &again);
+	claim(bytes_equal(buf_bytes(&once), buf_bytes(&twice)));
+	buf_finish(&once);
+	buf_finish(&twice);
+}
+
+static void
+check_path(struct bytes text)
+{
+	struct address   a;
+	struct bytes     rest;
+	enum path_result result = address_parse_path(text, &a, &rest);
+
+	if (result == PATH_INVALID)
+		return;
+	claim(rest.p + rest.n == text.p + text.n);
+	claim(rest.p > text.p && rest.p[-1] == '>');
+	if (result == PATH_OK)
+		check_address(&a, text);
+	if (result == PATH_POSTMASTER)
+		claim(bytes_equal_nocase(a.local, BYTES("postmaster")));
+	if (result == PATH_NULL)
+		claim(a.local.n == 0 && a.domain.n == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes   text = { (const char *)data, size };
+	struct address a;
+
+	if (address_parse(text, &a)) {
+		claim(a.local.n + 1 + a.domain.n == text.n);
+		check_address(&a, text);
+	}
+	check_path(text);
+	return 0;
+}
