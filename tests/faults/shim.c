@@ -249,9 +249,20 @@ settle(struct file *f, bool by_chance)
 	f->last = NULL;
 }
 
+/* Away, with all that is in it; grave is where to. */
+static void
+bury(const char *path, char *grave)
+{
+	snprintf(grave, PATH_MAX, "%s/%d-%u", getenv("FAULT_GRAVES"),
+	    (int)getpid(), shim.graves++);
+	if (syscall(SYS_rename, path, grave) == -1)
+		broken("no graves");
+}
+
 static void
 power_cut(void)
 {
+	char   grave[PATH_MAX];
 	size_t keep = shim.seed ? below((uint32_t)shim.n_names + 1) : 0;
 
 	for (size_t i = 0; i < shim.n_files; i++) {
@@ -271,7 +282,7 @@ power_cut(void)
 			syscall(SYS_unlink, name->path);
 			break;
 		case FOLDER:
-			syscall(SYS_rmdir, name->path);
+			bury(name->path, grave);
 			break;
 		case RENAMED:
 		case REMOVED:
@@ -303,6 +314,13 @@ is_in(const char *path, const char *folder)
 
 	return (size_t)(slash - path) == strlen(folder) &&
 	    strncmp(path, folder, (size_t)(slash - path)) == 0;
+}
+
+/* The folder of the store is itself a name in another. */
+static bool
+is_flushed_for_us(const char *path)
+{
+	return is_ours(path) || is_in(shim.folder, path);
 }
 
 static void
@@ -528,7 +546,7 @@ flush(int fd)
 	if (n < 0)
 		return -1;
 	path[n] = '\0';
-	if (!is_ours(path))
+	if (!is_flushed_for_us(path))
 		return 0;
 	step();
 	if (file_of(fd))
@@ -564,10 +582,7 @@ remove_at(int folder, const char *name, int flags)
 	step();
 	if (!is_lost_mode())
 		return (int)syscall(SYS_unlinkat, folder, name, flags);
-	snprintf(grave, sizeof grave, "%s/%u", getenv("FAULT_GRAVES"),
-	    shim.graves++);
-	if (syscall(SYS_rename, path, grave) == -1)
-		broken("no graves");
+	bury(path, grave);
 	named(REMOVED, path, grave);
 	return 0;
 }

@@ -27,7 +27,7 @@
 #define NOW UINT64_C(1700000000000)
 
 enum {
-	STEPS = 45,
+	STEPS = 28,
 	PUTS = 3,
 	LEASES = 4,
 	RECIPIENTS = 3,
@@ -191,7 +191,7 @@ new_body(struct work *w, size_t size)
 	if (p == NULL)
 		fail("no memory");
 	for (size_t i = 0; i < size; i++)
-		p[i] = (char)('a' + (i * i / 11 + w->ids) % 26);
+		p[i] = (char)('a' + (i + i / 256 + w->ids) % 26);
 	fd = memfile_of("body", (struct bytes){ p, size });
 	free(p);
 	if (fd == -1)
@@ -202,7 +202,7 @@ new_body(struct work *w, size_t size)
 static void
 mail_init(struct work *w, struct mail *m)
 {
-	size_t size = below(w, 5) == 0 ? STORE_INLINE_BODY + 1 + below(w, 50000) :
+	size_t size = below(w, 5) == 0 ? STORE_INLINE_BODY + 1 + below(w, 5000) :
 	                                 below(w, 9000);
 
 	*m = (struct mail){ .envelope = { .id = next_id(w),
@@ -342,7 +342,7 @@ work(const char *folder, const char *seed, FILE *states)
 		write_state(&w);
 	for (unsigned i = 0; i < STEPS; i++) {
 		step(&w);
-		if (below(&w, 12) == 0) {
+		if (below(&w, 8) == 0) {
 			store_close(w.s);
 			w.s = open_store(folder);
 		}
