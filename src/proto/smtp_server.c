@@ -7,6 +7,9 @@
 
 enum { OUTPUT_MAX = 4 * SMTP_OUTPUT_HIGH };
 
+/* Whether the driver is to hear of a refusal, or has heard of the message's. */
+enum { NOTHING_TO_TELL, TELL, TOLD };
+
 void
 smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
     struct bytes peer_address, struct bytes peer_name, bool may_relay)
@@ -63,8 +66,8 @@ smtp_server_reply(struct smtp_server *s, struct smtp_reply reply)
 		s->errors++;
 }
 
-void
-smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
+static void
+reply_recipient(struct smtp_server *s, struct smtp_reply reply)
 {
 	struct buf text;
 
@@ -80,6 +83,31 @@ smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
 }
 
 void
+smtp_server_refuse_recipient(struct smtp_server *s, struct smtp_reply reply)
+{
+	s->transaction.refused_some = true;
+	s->refusal = (struct smtp_refusal){ reply, buf_bytes(&s->original) };
+	s->telling = TELL;
+	reply_recipient(s, reply);
+}
+
+bool
+smtp_server_tell_refusal(struct smtp_server *s, struct smtp_reply reply)
+{
+	if (s->telling == TOLD)
+		return true;
+	s->refusal = (struct smtp_refusal){ reply, BYTES("") };
+	s->telling = TELL;
+	return false;
+}
+
+const struct smtp_refusal *
+smtp_server_refusal(const struct smtp_server *s)
+{
+	return &s->refusal;
+}
+
+void
 smtp_server_ask(struct smtp_server *s, enum smtp_question question)
 {
 	s->question = (int)question;
@@ -92,6 +120,7 @@ smtp_server_end_transaction(struct smtp_server *s)
 	s->discard_due |= s->has_file;
 	s->has_file = false;
 	s->question = SMTP_NO_QUESTION;
+	s->telling = NOTHING_TO_TELL;
 	s->state = SMTP_STATE_READY;
 	release_transaction(s);
 }
@@ -303,6 +332,10 @@ due_event(struct smtp_server *s)
 		return question_event(s);
 	if (s->body.len > 0)
 		return body_event(s);
+	if (s->telling == TELL) {
+		s->telling = s->refusal.recipient.n == 0 ? TOLD : NOTHING_TO_TELL;
+		return SMTP_REFUSED;
+	}
 	return s->out.len >= SMTP_OUTPUT_HIGH ? SMTP_FLUSH : SMTP_MORE;
 }
 
@@ -359,8 +392,7 @@ smtp_server_answer_recipient(
 		accept_recipient(s);
 		return;
 	}
-	s->transaction.refused_some = true;
-	smtp_server_reply_recipient(s, refusals[answer]);
+	smtp_server_refuse_recipient(s, refusals[answer]);
 }
 
 void

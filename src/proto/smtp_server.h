@@ -60,6 +60,7 @@ enum smtp_event {
 	SMTP_ASK_DATA,      /* question: open a message file; answer_data */
 	SMTP_BODY,          /* mail data to store: smtp_server_body */
 	SMTP_COMMIT,        /* question: message and envelope are whole; answer_commit */
+	SMTP_REFUSED,       /* for the log: smtp_server_refusal; nothing is to be done */
 	SMTP_DISCARD,       /* a transaction that got as far as 354 is void: drop its file */
 	SMTP_CLOSE,         /* send the output, then close */
 };
@@ -69,6 +70,12 @@ enum smtp_recipient_answer {
 	SMTP_RECIPIENT_UNKNOWN,   /* 550 5.1.1 */
 	SMTP_RECIPIENT_NOT_OURS,  /* 550 5.7.1 relaying denied */
 	SMTP_RECIPIENT_TRY_LATER, /* 451 4.3.0 */
+};
+
+/* A recipient, or a message whose data came, that the engine refuses. */
+struct smtp_refusal {
+	struct smtp_reply reply;
+	struct bytes      recipient; /* as written; empty: the whole message */
 };
 
 struct smtp_server {
@@ -96,6 +103,8 @@ struct smtp_server {
 	struct buf                body;
 	bool                      body_shown;  /* the next call drops it */
 	bool                      body_failed;
+	struct smtp_refusal       refusal;
+	int                       telling;
 	bool                      has_file;    /* the driver holds one for us */
 	bool                      discard_due;
 };
@@ -140,6 +149,9 @@ void         smtp_server_body_failed(struct smtp_server *s);
  */
 const struct envelope *smtp_server_envelope(const struct smtp_server *s);
 void smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply);
+
+/* SMTP_REFUSED; it and the envelope live until the next call. */
+const struct smtp_refusal *smtp_server_refusal(const struct smtp_server *s);
 
 /* What is to be sent; and how much of it was. */
 struct bytes smtp_server_output(const struct smtp_server *s);

@@ -108,6 +108,16 @@ answer(struct run *r)
 	r->question = SMTP_MORE;
 }
 
+/* The log is told of 4xx and 5xx only, and of recipients by their names. */
+static void
+check_refusal(struct run *r)
+{
+	const struct smtp_refusal *refusal = smtp_server_refusal(&r->s);
+
+	check(refusal->reply.code >= 400 && refusal->reply.code < 600);
+	check(refusal->recipient.n > 0 || r->has_file);
+}
+
 static void
 pump(struct run *r)
 {
@@ -127,6 +137,9 @@ pump(struct run *r)
 			break;
 		case SMTP_BODY:
 			take_body(r);
+			break;
+		case SMTP_REFUSED:
+			check_refusal(r);
 			break;
 		case SMTP_DISCARD:
 			check(r->has_file);

@@ -161,6 +161,12 @@ test_recipient_answers(void **state)
 		begin_recipient(&s);
 		smtp_server_answer_recipient(&s, rows[i].answer);
 		expect_output(&s, rows[i].reply);
+		if (rows[i].answer != SMTP_RECIPIENT_OK) {
+			assert_int_equal(smtp_server_next(&s), SMTP_REFUSED);
+			assert_true(bytes_equal(smtp_server_refusal(&s)->recipient,
+			    BYTES("Alice@MX.example")));
+		}
+		assert_int_equal(smtp_server_next(&s), SMTP_MORE);
 		smtp_server_finish(&s);
 	}
 }
@@ -272,11 +278,22 @@ test_body_failed(void **state)
 	struct smtp_server s;
 
 	(void)state;
-	begin_body(&s);
+	begin(&s);
+	/* a recipient's refusal is another one than the message's */
+	feed(&s, "EHLO a\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c%d@mx.example>\r\n");
+	assert_int_equal(feed(&s, "RCPT TO:<c@mx.example>\r\n"), SMTP_ASK_RECIPIENT);
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+	assert_int_equal(feed(&s, "DATA\r\n"), SMTP_ASK_DATA);
+	smtp_server_answer_data(&s, &id, now_ms);
+	assert_int_equal(smtp_server_next(&s), SMTP_BODY);
 	assert_int_equal(feed(&s, "Subject: one\r\n\r\n"), SMTP_BODY);
 	smtp_server_body_failed(&s);
 	assert_int_equal(feed(&s, "more\r\n"), SMTP_MORE);
-	assert_int_equal(feed(&s, ".\r\nQUIT\r\n"), SMTP_DISCARD);
+	assert_int_equal(feed(&s, ".\r\nQUIT\r\n"), SMTP_REFUSED);
+	assert_int_equal(smtp_server_refusal(&s)->reply.code, 452);
+	assert_int_equal(smtp_server_refusal(&s)->recipient.n, 0);
+	assert_int_equal(smtp_server_envelope(&s)->n_recipients, 1);
+	assert_int_equal(smtp_server_next(&s), SMTP_DISCARD);
 	assert_int_equal(smtp_server_next(&s), SMTP_CLOSE);
 	expect_output(&s,
 	    "452 4.3.1 no space for the message, try again later\r\n"

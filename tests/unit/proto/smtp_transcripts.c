@@ -334,6 +334,9 @@ pump(struct run *r, enum smtp_event *question, bool is_late)
 			buf_add_bytes(
 			    &r->message, smtp_server_body(&r->engine));
 			break;
+		case SMTP_REFUSED:
+			assert_true(smtp_server_refusal(&r->engine)->reply.code >= 400);
+			break;
 		case SMTP_DISCARD:
 			buf_clear(&r->message);
 			break;
