@@ -191,6 +191,30 @@ on_until(uv_timer_t *timer)
 	*(bool *)timer->data = true;
 }
 
+static size_t
+n_answered(const struct office *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < JOBS; i++)
+		n += o->jobs[i].n_answers;
+	return n;
+}
+
+/* Let the loop turn until so many were answered and sent, but not for ever. */
+static void
+turn_until(struct office *o, size_t answered, size_t sent)
+{
+	bool is_late = false;
+
+	o->until.data = &is_late;
+	uv_timer_start(&o->until, on_until, 20 * 1000, 0);
+	while (!is_late && (n_answered(o) < answered || queue.n_sent < sent))
+		uv_run(&o->loop, UV_RUN_ONCE);
+	uv_timer_stop(&o->until);
+	assert_false(is_late);
+}
+
 /* Let the loop turn for a while. */
 static void
 turn(struct office *o, uint64_t ms)
@@ -294,7 +318,7 @@ unfiltered(void **state)
 	o.filters[0].listeners.v = others;
 	open_office(&o);
 	receive(&o, 0);
-	turn(&o, 100);
+	turn_until(&o, 1, 1);
 	close_office(&o);
 	assert_int_equal(o.jobs[0].code, 250);
 	assert_string_equal(queue.content, message);
@@ -324,17 +348,17 @@ some_at_once(void **state)
 	struct buf    stats;
 
 	(void)state;
-	init_office(&o, "echo >>@/begun; sleep 1", NULL);
+	init_office(&o, "echo >>@/begun; sleep 2", NULL);
 	open_office(&o);
 	for (size_t i = 0; i < JOBS; i++)
 		receive(&o, i);
-	turn(&o, 600);
+	turn(&o, 1000);
 	assert_int_equal(count_lines("begun"), 2);
 	buf_init(&stats, 200);
 	desk_stats(o.desk, &stats);
 	assert_string_equal(buf_string(&stats), "judging 2, waiting 2, judged 0");
 	buf_finish(&stats);
-	turn(&o, 2500);
+	turn_until(&o, JOBS, JOBS);
 	assert_int_equal(count_lines("begun"), 4);
 	for (size_t i = 0; i < JOBS; i++)
 		assert_int_equal(o.jobs[i].code, 250);
@@ -408,12 +432,11 @@ cancelling_at_the_queue(void **state)
 		open_office(&o);
 		queue.mood = rows[i].mood;
 		receive(&o, 0);
-		turn(&o, 250);
-		assert_int_equal(queue.n_sent, 1);
+		turn_until(&o, 0, 1);
 		assert_int_equal(o.jobs[0].n_answers, 0);
 		desk_cancelled(&o.jobs[0], o.desk);
 		assert_int_equal(queue.n_cancelled, 1);
-		turn(&o, 600);
+		turn_until(&o, 1, 1);
 		close_office(&o);
 		assert_int_equal(o.jobs[0].n_answers, 1);
 		assert_int_equal(o.jobs[0].code, rows[i].code);
@@ -434,7 +457,7 @@ no_queue(void **state)
 		open_office(&o);
 		queue.mood = moods[i];
 		receive(&o, 0);
-		turn(&o, 800);
+		turn_until(&o, 1, 0);
 		close_office(&o);
 		assert_int_equal(o.jobs[0].code, 451);
 	}
@@ -465,7 +488,7 @@ stopping(void **state)
 	assert_false(is_idle);
 	receive(&o, 2);
 	assert_int_equal(o.jobs[2].code, 451);
-	turn(&o, 1200);
+	turn_until(&o, 3, 2);
 	assert_true(is_idle);
 	assert_int_equal(o.jobs[0].code, 250);
 	assert_int_equal(o.jobs[1].code, 250);
@@ -497,7 +520,7 @@ reloading(void **state)
 	filters_release(filters);
 	memset(o.filters, 0, sizeof o.filters);
 	receive(&o, 1);
-	turn(&o, 1000);
+	turn_until(&o, 2, 1);
 	close_office(&o);
 	assert_int_equal(o.jobs[0].code, 554);
 	assert_int_equal(o.jobs[1].code, 250);

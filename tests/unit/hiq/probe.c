@@ -29,25 +29,25 @@ probes(void **state)
 		    { FILTER_CHECK, FILTER_COMMAND, FILTER_SPAMD }, NULL },
 		{ { NULL, "exit 0", "exit 1" },
 		    { FILTER_SPAMD, FILTER_CHECK, FILTER_CHECK },
-		    "line 7: filter \"c\" says red to a harmless message" },
+		    "filter \"c\" says red to a harmless message" },
 		{ { "cat", "echo reason all mail is spam >&3; exit 1", "exit 1" },
 		    { FILTER_COMMAND, FILTER_CHECK, FILTER_CHECK },
-		    "line 7: filter \"b\" says red to a harmless message: "
+		    "filter \"b\" says red to a harmless message: "
 		    "all mail is spam" },
 		{ { "exit 2", "exit 0", "exit 0" },
 		    { FILTER_CHECK, FILTER_CHECK, FILTER_CHECK },
-		    "line 7: filter \"a\" says yellow to a harmless message" },
+		    "filter \"a\" says yellow to a harmless message" },
 		{ { "exit 127", "exit 0", "exit 0" },
 		    { FILTER_CHECK, FILTER_CHECK, FILTER_CHECK },
-		    "line 7: filter \"a\" says error to a harmless message: "
+		    "filter \"a\" says error to a harmless message: "
 		    "exit code 127" },
 		{ { "exit 0", "cat >/dev/null", "exit 0" },
 		    { FILTER_CHECK, FILTER_COMMAND, FILTER_CHECK },
-		    "line 7: filter \"b\" says error to a harmless message: "
+		    "filter \"b\" says error to a harmless message: "
 		    "it wrote no message" },
 		{ { "exit 0", "sleep 60", "exit 0" },
 		    { FILTER_CHECK, FILTER_CHECK, FILTER_CHECK },
-		    "line 7: filter \"b\" says error to a harmless message: "
+		    "filter \"b\" says error to a harmless message: "
 		    "no answer in 1 s" },
 		/* it is a message, with a sender and recipients */
 		{ { "grep -q '^Message-ID: <.*.mx.example>$'",

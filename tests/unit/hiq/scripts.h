@@ -70,7 +70,6 @@ script_filter(const char *name, enum filter_kind kind, const char *text)
 		.timeout_ms = 20 * 1000,
 		.max_size = UINT64_MAX,
 		.listeners = { script_listeners, 1 },
-		.line = 7,
 	};
 
 	memset(f.code_colour, COLOUR_ERROR, sizeof f.code_colour);
