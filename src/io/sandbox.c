@@ -35,16 +35,20 @@ static bool
 set_limits(const struct sandbox *s)
 {
 	const struct rlimit no_core = { 0, 0 };
-	struct rlimit       files;
+	struct rlimit       files, wanted;
 
 	if (setrlimit(RLIMIT_CORE, &no_core) == -1 ||
 	    getrlimit(RLIMIT_NOFILE, &files) == -1)
 		return false;
-	/* Only root may go above the maximum: the others take what there is. */
-	if (s->open_files <= files.rlim_max || geteuid() == 0)
-		files.rlim_max = s->open_files;
+	wanted = (struct rlimit){ s->open_files, s->open_files };
+	if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+		return true;
+	/*
+	 * Above the maximum goes only who has CAP_SYS_RESOURCE, which root in a
+	 * container has not: the others take what there is.
+	 */
 	files.rlim_cur = files.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &files) == 0;
+	return errno == EPERM && setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
 static bool
