@@ -1,4 +1,4 @@
-/* What store_open refuses, of the store on SQLite. */
+/* What only the store on SQLite does: what it refuses to open, and its files. */
 #include "fixture.h"
 
 #include <fcntl.h>
@@ -119,6 +119,33 @@ unnamed_body_files_go_at_the_start(void **state)
 	assert_body(f->s, &m.envelope.id, STORE_INLINE_BODY + 1, 1);
 }
 
+static void
+an_emptied_store_shrinks(void **state)
+{
+	enum { MESSAGES = 400, SIZE = 100 * 1000 };
+	const char *const to[] = { "a@example.org", NULL };
+	struct fixture   *f = *state;
+	struct stat       full, empty;
+	struct mail       m;
+
+	for (unsigned i = 0; i < MESSAGES; i++) {
+		mail_init(&m, i, SIZE, to);
+		assert_int_equal(mail_put(f->s, &m), STORE_DONE);
+		mail_finish(&m);
+	}
+	fixture_reopen(f);
+	assert_int_equal(stat(path_in(f, "queue.sqlite"), &full), 0);
+	assert_true(full.st_size > MESSAGES * SIZE);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		act(f->s, STORE_REMOVE, id_number(i), STORE_ALL);
+	for (unsigned i = 0; i < 2000; i++)
+		store_commit(f->s, NULL, 0);
+	fixture_reopen(f);
+	assert_int_equal(stat(path_in(f, "queue.sqlite"), &empty), 0);
+	assert_true(empty.st_size < full.st_size / 2);
+	assert_stats(f->s, 0, 0, 0, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int
@@ -131,6 +158,7 @@ main(void)
 		T(an_open_folder_is_refused),
 		T(a_folder_that_cannot_be_made_is_refused),
 		T(unnamed_body_files_go_at_the_start),
+		T(an_emptied_store_shrinks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
