@@ -35,20 +35,22 @@ static bool
 set_limits(const struct sandbox *s)
 {
 	const struct rlimit no_core = { 0, 0 };
-	struct rlimit       files, wanted;
+	struct rlimit       files;
 
 	if (setrlimit(RLIMIT_CORE, &no_core) == -1 ||
 	    getrlimit(RLIMIT_NOFILE, &files) == -1)
 		return false;
-	wanted = (struct rlimit){ s->open_files, s->open_files };
-	if (setrlimit(RLIMIT_NOFILE, &wanted) == 0)
-		return true;
-	/*
-	 * Above the maximum goes only who has CAP_SYS_RESOURCE, which root in a
-	 * container has not: the others take what there is.
-	 */
+	/* Who may not go above the maximum takes what there is. */
+	if (s->open_files > files.rlim_max) {
+		const struct rlimit more = { s->open_files, s->open_files };
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			return true;
+	} else {
+		files.rlim_max = s->open_files;
+	}
 	files.rlim_cur = files.rlim_max;
-	return errno == EPERM && setrlimit(RLIMIT_NOFILE, &files) == 0;
+	return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
 static bool
