@@ -113,7 +113,7 @@ smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
 void
 smtp_server_ask(struct smtp_server *s, enum smtp_question question)
 {
-	s->question = question;
+	s->question = (int)question;
 	s->is_asked = false;
 }
 
