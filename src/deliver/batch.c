@@ -13,7 +13,10 @@
 _Static_assert((int)BATCH_MAX <= (int)HOMES_OPEN,
     "the folders of a batch must stay open");
 
-enum { HOST_MAX = 100 }; /* of a name, so that the rest of it has room */
+enum {
+	HOST_MAX = 100,   /* of a name, so that the rest of it has room */
+	TOGETHER_MIN = 2, /* files for which syncfs is the cheaper flush */
+};
 
 void
 batch_begin(struct batch *b, struct homes *homes, struct bytes hostname)
@@ -36,7 +39,7 @@ batch_add(struct batch *b, struct job *job)
 	e->job = job;
 	e->folder = NULL;
 	e->file = -1;
-	e->is_in_place = e->is_renamed = false;
+	e->is_flushed = e->is_in_place = e->is_renamed = false;
 	return true;
 }
 
@@ -226,12 +229,62 @@ flush_entry(struct batch *b, struct batch_entry *e)
 	job_defer(e->job, "the message cannot be written", errno);
 }
 
+static bool
+is_on_device(const struct batch_entry *e, dev_t device)
+{
+	return is_under_way(e) && e->folder->has_syncfs &&
+	    e->folder->new_inode.device == device;
+}
+
+/* The first of a device and all behind it. False: syncfs failed. */
+static bool
+flush_device(struct batch *b, size_t first)
+{
+	struct batch_entry *end = b->entries + b->n;
+	dev_t               device = b->entries[first].folder->new_inode.device;
+	size_t              n = 0;
+
+	for (struct batch_entry *e = &b->entries[first]; e < end; e++)
+		n += is_on_device(e, device);
+	if (n < TOGETHER_MIN)
+		return true;
+	/*
+	 * Its file was opened before any other of them was written, so that its
+	 * descriptor hears of every error.
+	 */
+	if (syncfs(b->entries[first].file) == -1)
+		return false;
+	for (struct batch_entry *e = &b->entries[first]; e < end; e++)
+		e->is_flushed |= is_on_device(e, device);
+	return true;
+}
+
+/*
+ * All that is dirty on the file system, which is ours mostly. Of a failure we do not
+ * know whose it is: then each file is asked, which hears of its own errors still.
+ */
+static void
+flush_together(struct batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		struct batch_entry *e = &b->entries[i];
+
+		if (is_under_way(e) && !e->is_flushed && e->folder->has_syncfs &&
+		    !flush_device(b, i))
+			return;
+	}
+}
+
 static void
 flush_all(struct batch *b)
 {
-	for (size_t i = 0; i < b->n; i++)
-		if (is_under_way(&b->entries[i]))
-			flush_entry(b, &b->entries[i]);
+	flush_together(b);
+	for (size_t i = 0; i < b->n; i++) {
+		struct batch_entry *e = &b->entries[i];
+
+		if (is_under_way(e) && !e->is_flushed)
+			flush_entry(b, e);
+	}
 }
 
 static void
@@ -280,9 +333,36 @@ undo_folder(struct batch *b, const struct maildir *folder, int error)
 	}
 }
 
+/* Messages for many users: their folders are flushed as one, as the files were. */
+static void
+settle_together(struct batch *b)
+{
+	const struct maildir *first = NULL;
+	bool                  is_alone = true;
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct maildir *m = b->entries[i].folder;
+
+		if (b->entries[i].job->is_done || !m->is_changed)
+			continue;
+		if (first == NULL)
+			first = m;
+		if (!m->has_syncfs ||
+		    m->new_inode.device != first->new_inode.device)
+			return;
+		is_alone = is_alone && m == first;
+	}
+	if (is_alone || syncfs(first->new) == -1)
+		return;
+	for (size_t i = 0; i < b->n; i++)
+		if (!b->entries[i].job->is_done)
+			b->entries[i].folder->is_changed = false;
+}
+
 static void
 settle_all(struct batch *b)
 {
+	settle_together(b);
 	for (size_t i = 0; i < b->n; i++) {
 		struct batch_entry *e = &b->entries[i];
 

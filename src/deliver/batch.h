@@ -5,9 +5,13 @@
  *     FOLDERS  find the folder of each, or why there is none
  *     LOOK     of those that may have been delivered before: find them in new/, cur/
  *     WRITE    all into tmp/
- *     FLUSH    each file: its content can no longer be lost
+ *     FLUSH    the files: their content can no longer be lost
  *     RENAME   each into new/, never over what is there
- *     SETTLE   each new/ that was touched: the names can no longer be lost either
+ *     SETTLE   every new/ that was touched: the names can no longer be lost either
+ *
+ * Where the file system allows it, one syncfs flushes all. For 64 files on a busy disk
+ * that is ten times faster than a flush of each, every one of which commits a
+ * transaction of its own, and takes a quarter of the processor time.
  *
  * Only then is a job delivered. Killed at any point before, we have left at most a
  * file in tmp/, or in new/ under the name by which the next attempt finds it.
@@ -39,6 +43,7 @@ struct batch_entry {
 	struct job     *job;
 	struct maildir *folder;
 	int             file; /* -1: not open */
+	bool            is_flushed;
 	bool            is_in_place; /* it lies in new/ or cur/ */
 	bool            is_renamed;  /* and we have put it there */
 	char            tmp[BATCH_NAME];

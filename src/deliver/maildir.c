@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum { FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
@@ -74,6 +76,22 @@ inode_of(int fd, struct maildir_inode *out)
 	return 0;
 }
 
+/*
+ * These write all that is dirty, wait for it, flush the disk, and report what went
+ * wrong (since Linux 5.8). Others, FUSE say, never hear of a syncfs.
+ */
+static bool
+is_syncfs_enough(int fd)
+{
+	enum { XFS_MAGIC = 0x58465342 };
+	struct statfs st;
+
+	if (fstatfs(fd, &st) == -1)
+		return false;
+	return st.f_type == EXT4_SUPER_MAGIC || st.f_type == XFS_MAGIC ||
+	    st.f_type == BTRFS_SUPER_MAGIC;
+}
+
 /* tmp, new and cur; the last is only made, it is read when it must be. */
 static int
 open_parts(struct maildir *m)
@@ -89,6 +107,7 @@ open_parts(struct maildir *m)
 	m->new = open_folder(m->folder, "new");
 	if (m->new == -1)
 		return -1;
+	m->has_syncfs = is_syncfs_enough(m->new);
 	if (inode_of(m->tmp, &m->tmp_inode) == -1)
 		return -1;
 	return inode_of(m->new, &m->new_inode);

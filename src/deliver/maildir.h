@@ -20,6 +20,7 @@ struct maildir {
 	char path[280]; /* below the home; empty: not open */
 	int  folder, tmp, new;
 	bool is_changed; /* new/ has entries that may not be on disk */
+	bool has_syncfs; /* syncfs does for its file system all that fsync does */
 	struct maildir_inode tmp_inode, new_inode;
 };
 
