@@ -1,36 +1,36 @@
 /*
- * The conversation with the queue. What it gives out in one turn of the loop is one
- * batch. When the queue dies, what we have is kept and told to the next one.
+ * The queue's deliveries: taken in, done in batches of what is there, reported,
+ * and kept until the queue has the outcome in its store. A queue that was restarted
+ * first hears what is kept.
  */
 #ifndef AMPEL_DELIVER_AGENT_H
 #define AMPEL_DELIVER_AGENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
 
-#include "base/bytes.h"
-#include "deliver/homes.h"
+#include "base/buf.h"
+#include "deliver/users.h"
+#include "mail/config.h"
 
 struct agent;
 
-/* Something changed: perhaps there is nothing left to do. */
-typedef void agent_changed(struct agent *a);
-
-/* homes is borrowed. NULL: no memory. */
+/* changed: something was done or came to an end; see agent_kept. NULL: no memory. */
 struct agent *agent_new(
-    uv_loop_t *loop, struct homes *homes, agent_changed *changed);
-/* The loop frees it; nothing is called any more. NULL is allowed. */
-void          agent_free(struct agent *a);
-/* Borrowed until the next call. */
-void agent_use(struct agent *a, struct bytes hostname);
-/* A connection to the queue, in place of an earlier one. Takes the socket. */
+    uv_loop_t *loop, struct users *users, void (*changed)(void));
+/* What is kept is lost, and the queue has it done again. NULL is allowed. */
+void agent_free(struct agent *a);
+/* Work with that configuration; it must live until the next one. */
+void agent_use(struct agent *a, const struct config *config);
+/* Takes the socket of a queue, which replaces an older one. */
 void agent_connect(struct agent *a, int socket);
-
+/* Take nothing more. */
+void agent_stop(struct agent *a);
+/* Deliveries that are not acknowledged. */
+size_t agent_kept(const struct agent *a);
 bool   agent_is_connected(const struct agent *a);
-/* Jobs whose outcome is not known to be safe in the store. */
-size_t agent_jobs(const struct agent *a);
-/* When the queue or we last did something, of uv_now. */
-uint64_t agent_busy_ms(const struct agent *a);
+void   agent_stats(const struct agent *a, struct buf *b);
 
 #endif

@@ -1,49 +1,82 @@
 /*
- * One Maildir folder, its parts held open. Several users may share our uid, and the
- * folders are theirs to change: every part is opened below a descriptor of the home,
- * and no symbolic link below it is followed.
+ * Delivery into Maildirs in batches: many files are written, then flushed, then
+ * moved into new/, then each new/ is flushed once (DESIGN sections 5 and 12).
+ *
+ * At every point a crash leaves a file in tmp/ or a whole message in new/; the
+ * next attempt, being `repeated`, finds the one in new/ or cur/ and sweeps away
+ * the one in tmp/. Only maildir_settle says "delivered".
  */
 #ifndef AMPEL_DELIVER_MAILDIR_H
 #define AMPEL_DELIVER_MAILDIR_H
 
+#include <limits.h>
 #include <stdbool.h>
-#include <sys/types.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
+#include "deliver/folder.h"
+#include "mail/id.h"
+#include "mail/outcome.h"
 
-struct maildir_inode {
-	dev_t device;
-	ino_t number;
+enum { MAILDIR_BATCH = 64, MAILDIR_TEXT = 160 };
+
+/* How far a delivery has come. */
+enum delivery_step {
+	DELIVERY_BEGUN = 0,
+	DELIVERY_WRITTEN,  /* whole in tmp/, perhaps not on disk */
+	DELIVERY_FLUSHED,  /* its content is on disk */
+	DELIVERY_IN_NEW,   /* the name is in new/, perhaps not on disk */
+	DELIVERY_IN_CUR,   /* an earlier attempt's, which the user has seen */
+	DELIVERY_ENDED,    /* outcome counts */
 };
 
-struct maildir {
-	char path[280]; /* below the home; empty: not open */
-	int  folder, tmp, new;
-	bool is_changed; /* new/ has entries that may not be on disk */
-	bool has_syncfs; /* syncfs does for its file system all that fsync does */
-	struct maildir_inode tmp_inode, new_inode;
+struct delivery {
+	/* What is asked; the views are the caller's. */
+	struct id      id;
+	uint32_t       recipient;
+	bool           repeated;
+	int            body;         /* read with pread from 0; not closed */
+	uint64_t       size_bytes;
+	struct bytes   address;      /* canonical, for Delivered-To */
+	struct bytes   reverse_path; /* for Return-Path */
+	struct folder *folder;       /* open */
+
+	/* What became of it. */
+	enum delivery_step step;
+	struct outcome     outcome;  /* its text lies in text */
+	char               text[MAILDIR_TEXT];
+
+	/* Private. */
+	int      file;
+	bool     is_second_try;
+	uint64_t wire_bytes;
+	uint64_t disk_bytes;
+	char     tmp_name[NAME_MAX + 1];
 };
 
-/*
- * Open HOME/Maildir, or of it the Maildir++ folder of that name (without its dot);
- * NULL: the inbox. What is missing is made, and is on disk on return. -1 with errno,
- * m is then closed.
- */
-int maildir_open(struct maildir *m, int home, const char *subfolder);
-/* Takes a zeroed one calmly. */
-void maildir_close(struct maildir *m);
-/* Whether its path still leads to what we hold open. */
-bool maildir_is_current(const struct maildir *m, int home);
+struct maildir_batch {
+	struct delivery *v[MAILDIR_BATCH];
+	size_t           n;
+	struct bytes     hostname;
+	uint64_t        *attempt; /* counted up: never the same in any process */
+};
 
-/* True: it is a delivery that is looked for. */
-typedef bool maildir_seen(struct bytes name, void *context);
-/*
- * Show every name in new/, then in cur/: a reader moves files that way, so that none
- * is missed. What was found is on disk on return. -1 with errno.
- */
-int maildir_look(struct maildir *m, maildir_seen *seen, void *context);
+/* All steps. Every delivery has ended. */
+void maildir_deliver(struct maildir_batch *batch);
 
-/* Put the entries of new/ on disk, if any are not. -1 with errno. */
-int maildir_sync(struct maildir *m);
+/* The steps, for tests that stop between them. */
+void maildir_find_repeated(struct maildir_batch *batch);
+void maildir_write(struct maildir_batch *batch);
+void maildir_flush(struct maildir_batch *batch);
+void maildir_publish(struct maildir_batch *batch);
+void maildir_settle(struct maildir_batch *batch);
+
+/* It has ended so. */
+void delivery_end(struct delivery *d, enum outcome_kind kind,
+    struct status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* It is deferred: what went wrong, by errno, and at what. */
+void delivery_defer(struct delivery *d, int error, const char *what);
 
 #endif

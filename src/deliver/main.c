@@ -1,161 +1,150 @@
 /*
- * ampel-deliver: puts mail into the Maildirs of the users of one uid, as that uid.
- * May be asked: to know a user (the supervisor), to deliver a message (the queue).
+ * ampel-deliver: mail into the Maildirs of the users who share one uid, as that
+ * uid. Ends when it has been idle; the supervisor starts it again when the queue
+ * wants it.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "deliver/agent.h"
-#include "deliver/homes.h"
+#include "deliver/users.h"
 #include "io/log.h"
 #include "service/service.h"
 
 enum {
-	OPEN_FILES = 4096,
-	TICK_MS = 1000,
-	IDLE_MS = 60 * 1000,
-	LINGER_MS = 3000, /* for another queue, when we are told to stop */
+	TICK_MS = 5 * 1000,
+	IDLE_TICKS = 12, /* a minute */
+	STOP_TICKS = 2,  /* for what the queue does not acknowledge */
 };
 
-static struct {
-	struct homes *homes;
-	struct agent *agent;
-	uv_timer_t    tick;
-	int           socket; /* to the queue, until the configuration is used; -1 */
-	bool          has_begun;
-	bool          is_stopping;
-} deliver = { .socket = -1 };
+static struct users  users;
+static struct agent *agent;
+static uv_timer_t    timer;
+static unsigned      ticks; /* since something was done */
+static bool          is_stopping;
 
 /*
- * Idle, or told to stop: end when every outcome is in the queue's store. Without a
- * queue that cannot come; the next attempts then find what we have delivered.
+ * What is not acknowledged when we end, the queue has done again; it is then found
+ * where it was delivered.
  */
 static void
-end_if_done(struct agent *a)
+end_if_done(void)
 {
-	bool     is_empty = agent_jobs(a) == 0;
-	uint64_t quiet_ms = uv_now(service_loop()) - agent_busy_ms(a);
-
-	if (deliver.is_stopping && is_empty)
-		service_end(0);
-	else if (deliver.is_stopping && !agent_is_connected(a) &&
-	    quiet_ms >= LINGER_MS)
-		service_end(0);
-	else if (quiet_ms >= IDLE_MS && (is_empty || !agent_is_connected(a)))
+	if (agent_kept(agent) == 0 || !agent_is_connected(agent))
 		service_end(0);
 }
 
 static void
-on_tick(uv_timer_t *tick)
+changed(void)
 {
-	(void)tick;
-	end_if_done(deliver.agent);
+	ticks = 0;
+	if (is_stopping)
+		end_if_done();
+}
+
+static void
+on_tick(uv_timer_t *unused)
+{
+	(void)unused;
+	ticks++;
+	if (is_stopping ? ticks >= STOP_TICKS
+	                : ticks >= IDLE_TICKS && agent_kept(agent) == 0)
+		service_end(0);
 }
 
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
 	(void)config;
-	if (deliver.homes == NULL)
-		deliver.homes = homes_new();
-	if (deliver.homes && deliver.agent == NULL)
-		deliver.agent =
-		    agent_new(service_loop(), deliver.homes, end_if_done);
-	if (deliver.agent == NULL)
+	if (agent != NULL)
+		return true;
+	agent = agent_new(service_loop(), &users, changed);
+	if (agent == NULL) {
 		snprintf(error, size, "no memory");
-	return deliver.agent != NULL;
-}
-
-static void
-begin(void)
-{
-	deliver.has_begun = true;
-	uv_timer_init(service_loop(), &deliver.tick);
-	uv_timer_start(&deliver.tick, on_tick, TICK_MS, TICK_MS);
-	if (deliver.socket != -1)
-		agent_connect(deliver.agent, deliver.socket);
-	deliver.socket = -1;
+		return false;
+	}
+	uv_timer_init(service_loop(), &timer);
+	uv_timer_start(&timer, on_tick, TICK_MS, TICK_MS);
+	return true;
 }
 
 static void
 use(const struct config *config)
 {
-	homes_use(deliver.homes, config->yellow_folder);
-	agent_use(deliver.agent, config->hostname);
-	if (!deliver.has_begun)
-		begin();
+	agent_use(agent, config);
 }
 
 static void
 peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 {
 	(void)serial;
-	(void)name;
-	if (role != ROLE_QUEUE) {
-		log_text("a neighbour that is no queue was not connected");
-		close(socket);
-	} else if (deliver.has_begun) {
-		agent_connect(deliver.agent, socket);
-	} else {
-		if (deliver.socket != -1)
-			close(deliver.socket);
-		deliver.socket = socket;
+	if (role == ROLE_QUEUE) {
+		agent_connect(agent, socket);
+		return;
 	}
+	log_text("%.*s is no neighbour of ours", BYTES_ARG(name));
+	close(socket);
+}
+
+static bool
+on_user(struct peer *control, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_user       m;
+	struct msg_user_known answer;
+	struct buf            b;
+
+	(void)control;
+	(void)fds;
+	(void)n_fds;
+	(void)context;
+	if (!msg_user_read(frame, &m) || !users_add(&users, m.name, m.home))
+		return false;
+	changed();
+	answer = (struct msg_user_known){ m.name };
+	buf_init(&b, FRAME_MAX);
+	msg_user_known_add(&b, &answer);
+	service_control_send(buf_bytes(&b));
+	buf_finish(&b);
+	return true;
 }
 
 static void
 stop(void)
 {
-	deliver.is_stopping = true;
-	if (deliver.agent == NULL || !deliver.has_begun)
+	if (agent == NULL) {
 		service_end(0);
-	else
-		end_if_done(deliver.agent);
+		return;
+	}
+	is_stopping = true;
+	ticks = 0;
+	agent_stop(agent);
+	end_if_done();
 }
 
-static bool
-is_prepared(void *context)
+static void
+stats(struct buf *b)
 {
-	(void)context;
-	return deliver.homes != NULL;
-}
-
-static bool
-on_user(struct peer *p, struct bytes frame, int *fds, size_t n_fds,
-    void *context)
-{
-	struct msg_user m;
-	struct buf      answer;
-
-	(void)p;
-	(void)fds;
-	(void)n_fds;
-	(void)context;
-	if (!msg_user_read(frame, &m) ||
-	    !homes_tell(deliver.homes, m.name, m.home))
-		return false;
-	buf_init(&answer, FRAME_MAX);
-	msg_user_known_add(&answer, &(struct msg_user_known){ m.name });
-	service_control_send(buf_bytes(&answer));
-	buf_finish(&answer);
-	return true;
+	agent_stats(agent, b);
 }
 
 int
 main(void)
 {
 	static const struct peer_permit control[] = {
-		{ MSG_USER, is_prepared, on_user, 0 },
+		{ MSG_USER, NULL, on_user, 0 },
 	};
 	static const struct program program = {
 		.name = "ampel-deliver",
-		.open_files = OPEN_FILES,
 		.prepare = prepare,
 		.use = use,
 		.peer = peer,
-		.stop = stop,
 		.control = control,
 		.n_control = sizeof control / sizeof control[0],
+		.stop = stop,
+		.stats = stats,
 	};
 
 	return service_main(&program);

@@ -91,6 +91,6 @@ smtp_intake_judge(struct smtp_server *s)
 		smtp_server_end(s, *refusal);
 		return;
 	}
-	smtp_server_end_transaction(s);
 	smtp_server_reply(s, *refusal);
+	smtp_server_end_transaction(s);
 }

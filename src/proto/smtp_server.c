@@ -56,27 +56,58 @@ smtp_server_finish(struct smtp_server *s)
 }
 
 void
+smtp_server_watch(struct smtp_server *s, smtp_refused *refused, void *context)
+{
+	s->refused = refused;
+	s->refused_context = context;
+}
+
+static void
+count_error(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	if (reply->code >= 500)
+		s->errors++;
+}
+
+static void
+tell_refusal(struct smtp_server *s, struct smtp_reply reply, struct bytes recipient)
+{
+	const struct smtp_refusal refusal = {
+		.reply = reply,
+		.recipient = recipient,
+		.envelope = s->transaction.is_open ? &s->transaction.envelope : NULL,
+		.closes = s->state == SMTP_STATE_CLOSING,
+	};
+
+	if (s->refused && reply.code >= 400)
+		s->refused(&refusal, s->refused_context);
+}
+
+void
 smtp_server_reply(struct smtp_server *s, struct smtp_reply reply)
 {
 	smtp_reply_add(&s->out, &reply);
-	if (reply.code >= 500)
-		s->errors++;
+	count_error(s, &reply);
+	tell_refusal(s, reply, BYTES(""));
 }
 
 void
 smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
 {
-	struct buf text;
+	struct smtp_reply full = reply;
+	struct buf        text;
 
 	buf_init(&text, SMTP_REPLY_MAX);
 	buf_add_char(&text, '<');
 	printable_add(&text, buf_bytes(&s->original), ADDRESS_MAX);
 	buf_add_string(&text, ">: ");
 	buf_add_bytes(&text, reply.text);
-	reply.text = buf_bytes(&text);
+	full.text = buf_bytes(&text);
 	s->out.failed |= text.failed;
-	smtp_server_reply(s, reply);
+	smtp_reply_add(&s->out, &full);
 	buf_finish(&text);
+	count_error(s, &reply);
+	tell_refusal(s, reply, buf_bytes(&s->original));
 }
 
 void
@@ -109,8 +140,9 @@ smtp_server_end(struct smtp_server *s, struct smtp_reply reply)
 {
 	if (s->state == SMTP_STATE_CLOSING)
 		return;
+	s->state = SMTP_STATE_CLOSING;
+	smtp_server_reply(s, reply); /* whoever watches still sees the transaction */
 	end_silently(s);
-	smtp_server_reply(s, reply);
 }
 
 /* --- how a session begins and ends --- */
@@ -414,7 +446,8 @@ smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply)
 		return;
 	s->has_file = false;
 	smtp_server_end_transaction(s);
-	smtp_server_reply(s, reply);
+	smtp_reply_add(&s->out, &reply);
+	count_error(s, &reply);
 }
 
 bool

@@ -71,10 +71,22 @@ enum smtp_recipient_answer {
 	SMTP_RECIPIENT_TRY_LATER, /* 451 4.3.0 */
 };
 
+/* A command or a message was refused, code 4xx or 5xx. */
+struct smtp_refusal {
+	struct smtp_reply      reply;
+	struct bytes           recipient; /* as written; empty: it is about none */
+	const struct envelope *envelope;  /* NULL: no transaction is open */
+	bool                   closes;    /* the session ends with it */
+};
+
+typedef void smtp_refused(const struct smtp_refusal *refusal, void *context);
+
 struct smtp_server {
 	/* Private. In the header so that the driver can embed it. */
 	const struct smtp_policy *policy;
 	struct bytes              peer_address, peer_name;
+	smtp_refused             *refused;
+	void                     *refused_context;
 	bool                      may_relay;
 	bool                      esmtp;
 	bool                      stopping;
@@ -104,6 +116,13 @@ struct smtp_server {
 void smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
     struct bytes peer_address, struct bytes peer_name, bool may_relay);
 void smtp_server_finish(struct smtp_server *s);
+
+/*
+ * For the log: told of each refusal from inside the calls below, but not of what came
+ * with answer_commit. Its views live for that call.
+ */
+void smtp_server_watch(
+    struct smtp_server *s, smtp_refused *refused, void *context);
 
 /* The greeting; or instead of it a refusal (421, 554), which closes. */
 void smtp_server_greet(struct smtp_server *s);

@@ -6,7 +6,7 @@
 #include "queue/store_inside.h"
 
 enum {
-	FILL = 512,        /* rows that one filling takes */
+	FILL = WINDOW_MAX / 8 + 1, /* rows that one filling takes */
 	SEARCH_MAX = 1024, /* rows that one call looks at behind a full window */
 };
 
@@ -90,20 +90,6 @@ fill(struct store *s, uint64_t now_ms, size_t max)
 	}
 }
 
-/* When the window is half empty, or when older ones stand outside. */
-static bool
-should_fill(const struct window *w, uint64_t now_ms)
-{
-	struct window_key last;
-
-	if (w->outside.due_ms > now_ms)
-		return false;
-	if (w->ready.n <= WINDOW_MAX / 2)
-		return true;
-	last = window_key_of(&w->ready.last->row);
-	return window_key_compare(&w->outside, &last) < 0;
-}
-
 static uint64_t
 next_token(struct store *s)
 {
@@ -128,17 +114,28 @@ take(struct store *s, struct window_entry *e, struct arena *arena,
 	return true;
 }
 
+static bool
+is_behind(const struct window_entry *e, const struct window_key *key)
+{
+	const struct window_key own = window_key_of(&e->row);
+
+	return window_key_compare(&own, key) > 0;
+}
+
+/* Not those behind `outside`: there are older ones in the table. */
 static size_t
 take_ready(struct store *s, uint64_t now_ms, struct arena *arena,
     struct store_lease *out, size_t max)
 {
+	struct window       *w = &s->window;
 	struct window_entry *e, *next;
 	size_t               n = 0;
 
-	for (e = s->window.ready.first; e && n < max && e->row.due_ms <= now_ms;
+	for (e = w->ready.first; e && n < max && e->row.due_ms <= now_ms &&
+	     !is_behind(e, &w->outside);
 	     e = next) {
 		next = e->next;
-		if (!window_allows(&s->window, e))
+		if (!window_allows(w, e))
 			continue;
 		if (!take(s, e, arena, &out[n]))
 			break;
@@ -147,45 +144,69 @@ take_ready(struct store *s, uint64_t now_ms, struct arena *arena,
 	return n;
 }
 
-/*
- * The window is full of what is at its limit. Look for others behind it, a bounded
- * piece of the table at a time; the next call goes on where this one stopped.
- */
-static size_t
-search(struct store *s, uint64_t now_ms, struct arena *arena,
-    struct store_lease *out, size_t max)
+/* What one call may do. */
+struct search {
+	uint64_t            now_ms;
+	struct arena       *arena;
+	struct store_lease *out;
+	size_t              n, max;
+	size_t              rows_left;
+};
+
+/* From s->search on. True at the end of what is due. */
+static bool
+search_on(struct store *s, struct search *search)
 {
 	struct window       *w = &s->window;
+	sqlite3_stmt        *st = due_from(s, &s->search);
 	struct window_entry *e;
 	struct window_row    row;
-	sqlite3_stmt        *st;
-	size_t               n = 0, seen = 0;
 
-	if (window_key_compare(&s->search, &w->outside) < 0)
-		s->search = w->outside;
-	st = due_from(s, &s->search);
 	while (database_row(&s->database, st)) {
 		if (!read_row(s, st, &row))
 			continue;
-		if (row.due_ms > now_ms)
+		if (row.due_ms > search->now_ms)
 			break;
 		s->search = window_key_of(&row);
-		if (seen++ == SEARCH_MAX || n == max)
+		if (search->rows_left == 0 || search->n == search->max)
 			goto enough;
+		search->rows_left--;
 		if (window_has(w, &row.lease.id, row.lease.recipient))
 			continue;
 		e = window_admit(w, &row);
 		if (e == NULL)
 			continue;
-		if (!take(s, e, arena, &out[n]))
+		if (!take(s, e, search->arena, &search->out[search->n]))
 			goto enough;
-		n++;
+		search->n++;
 	}
-	s->search = window_key_first();
-enough:
-	w->outside_is_exact = false;
 	database_enough(st);
-	return n;
+	return true;
+enough:
+	database_enough(st);
+	return false;
+}
+
+/*
+ * The window is full of what is at its limit. Look for others behind it, a bounded
+ * piece of the table at a time; the next call goes on where this one stopped, and from
+ * the end back to the beginning.
+ */
+static size_t
+search(struct store *s, uint64_t now_ms, struct arena *arena,
+    struct store_lease *out, size_t max)
+{
+	struct search           here = { now_ms, arena, out, 0, max, SEARCH_MAX };
+	const struct window_key from = s->search;
+
+	s->window.outside_is_exact = false;
+	if (window_key_compare(&from, &s->window.outside) > 0) {
+		if (!search_on(s, &here))
+			return here.n;
+	}
+	s->search = s->window.outside;
+	search_on(s, &here);
+	return here.n;
 }
 
 static size_t
@@ -196,13 +217,12 @@ lease(struct store *s, const struct store_want *want, struct arena *arena,
 	struct window_key before;
 	size_t            n = 0;
 
-	if (should_fill(w, want->now_ms))
-		fill(s, want->now_ms, FILL);
 	for (;;) {
 		n += take_ready(s, want->now_ms, arena, out + n, max - n);
 		if (n == max || w->outside.due_ms > want->now_ms)
 			return n;
-		if (w->ready.n >= WINDOW_MAX)
+		if (w->ready.n >= WINDOW_MAX &&
+		    !is_behind(w->ready.last, &w->outside))
 			return n +
 			    search(s, want->now_ms, arena, out + n, max - n);
 		before = w->outside;

@@ -209,8 +209,11 @@ signals_are_as_new(void **state)
 	sigprocmask(SIG_BLOCK, &blocked, &old);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
-	assert_prints("exec grep -E 'Sig(Blk|Ign)' /proc/self/status", fds, 3,
-	    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	/* Signals 1 to 31: glibc leaves its own, 32 and 33, ignored. */
+	assert_prints("while read -r name mask; do case $name in SigBlk:|SigIgn:)"
+	              " echo $name $((0x$mask & 0x7fffffff));; esac; done"
+	              " </proc/$$/status",
+	    fds, 3, "SigBlk: 0\nSigIgn: 0\n");
 	signal(SIGHUP, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }

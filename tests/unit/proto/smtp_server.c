@@ -222,12 +222,12 @@ test_received(void **state)
 		{ "EHLO client.example\r\n", BYTES_INIT("192.0.2.1"),
 		    BYTES_INIT("client.example"), "RCPT TO:<Alice@mx.example>\r\n",
 		    "Received: from client.example (client.example [192.0.2.1])\n"
-		    "\tby mx.example with ESMTP id 041061050o3gg2800000000000\n"
+		    "\tby mx.example with ESMTP id 01081g81860s40i00000000000\n"
 		    "\tfor <Alice@mx.example>; Tue, 24 Nov 2026 23:30:38 +0000\n" },
 		{ "HELO (evil) <x>; y\r\n", BYTES_INIT("2001:db8::1"), { "", 0 },
 		    "RCPT TO:<a@mx.example>\r\nRCPT TO:<b@mx.example>\r\n",
 		    "Received: from ?evil???x???y ([IPv6:2001:db8::1])\n"
-		    "\tby mx.example with SMTP id 041061050o3gg2800000000000; "
+		    "\tby mx.example with SMTP id 01081g81860s40i00000000000; "
 		    "Tue, 24 Nov 2026 23:30:38 +0000\n" },
 	};
 	struct smtp_server s;

@@ -45,6 +45,8 @@ struct model {
 	uint32_t        random;
 	unsigned        seeds;
 	unsigned        batch;
+	/* A full window of blocked recipients lets younger ones pass. */
+	bool            is_loose;
 };
 
 /* The same sequence on every machine. */
@@ -459,7 +461,8 @@ check_lease(struct model *m, const struct store_lease *l, size_t left[2])
 
 	assert_true(message->is_there);
 	assert_int_equal(r->state, QUEUED);
-	assert_int_equal(r->due_ms, oldest_due(m, left));
+	if (!m->is_loose)
+		assert_int_equal(r->due_ms, oldest_due(m, left));
 	assert_bytes(l->address, m->addresses[r->address]);
 	assert_int_equal(l->attempts, r->attempts);
 	assert_int_equal(l->repeated, r->repeated);
@@ -493,6 +496,9 @@ do_lease(struct model *m)
 	count_due(m, counts);
 	left[0] = want.others;
 	left[1] = limit.left;
+#ifdef WINDOW_MAX
+	m->is_loose = left[0] < counts[0] || left[1] < counts[1];
+#endif
 	expected = smaller(max,
 	    smaller(counts[0], left[0]) + smaller(counts[1], left[1]));
 	arena_reset(&m->f->arena);

@@ -1,0 +1,223 @@
+/*
+ * A session with any input at all, cut in any way, and any answers. The first byte says
+ * where the second feeding is cut, the second and third draw the answers. Invariants:
+ *
+ * - the output does not depend on the cut,
+ * - every reply is a line of three digits, ended by CRLF, at most SMTP_REPLY_MAX long,
+ * - data comes only behind ASK_DATA, a commit only with recipients,
+ * - what is stored has no CR and no NUL, and is as long as the envelope says.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "proto/smtp_server.h"
+
+enum { OUTPUT_MAX = 64 * 1024 * 1024, FOREVER = 10 * 1000 * 1000 };
+
+static const struct smtp_policy policy = {
+	.hostname = BYTES_INIT("mx.example"),
+	.listener = BYTES_INIT("smtp"),
+	.size_max = 2000,
+	.recipients_max = 5,
+	.errors_max = 20,
+	.hops_max = 5,
+	.bounce_single_recipient = true,
+	.refuse_relay_probes = true,
+};
+
+struct run {
+	struct smtp_server s;
+	struct buf         output;
+	uint32_t           random; /* the same answers in every run */
+	uint64_t           stored;
+	bool               has_file;
+	enum smtp_event    question;
+	bool               is_closed;
+};
+
+static uint32_t
+draw(struct run *r)
+{
+	r->random = r->random * 1664525 + 1013904223;
+	return r->random >> 16;
+}
+
+static void
+check(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+static void
+take_output(struct run *r)
+{
+	struct bytes out = smtp_server_output(&r->s);
+
+	buf_add_bytes(&r->output, out);
+	smtp_server_sent(&r->s, out.n);
+}
+
+static void
+take_body(struct run *r)
+{
+	struct bytes body = smtp_server_body(&r->s);
+
+	check(r->has_file && body.n > 0 && body.n <= SMTP_BODY_CHUNK);
+	check(bytes_find(body, '\r') == body.n);
+	check(bytes_find(body, '\0') == body.n);
+	r->stored += body.n;
+}
+
+static void
+commit(struct run *r)
+{
+	static const struct smtp_reply replies[] = {
+		{ 250, { 2, 0, 0 }, BYTES_INIT("accepted") },
+		{ 554, { 5, 7, 1 }, BYTES_INIT("red\r\n250 no") },
+		{ 451, { 4, 3, 0 }, BYTES_INIT("\xff") },
+		{ 1, { 2, 0, 0 }, { NULL, 0 } },
+	};
+	const struct envelope *e = smtp_server_envelope(&r->s);
+
+	check(r->has_file);
+	check(e->n_recipients > 0 && e->n_recipients <= policy.recipients_max);
+	check(e->size_bytes == r->stored);
+	smtp_server_answer_commit(&r->s, replies[draw(r) % 4]);
+	r->has_file = false;
+}
+
+static void
+answer(struct run *r)
+{
+	static const struct id id = { { 0 } };
+	bool                   refused;
+
+	if (r->question == SMTP_ASK_RECIPIENT) {
+		smtp_server_answer_recipient(
+		    &r->s, draw(r) % 2 ? SMTP_RECIPIENT_OK : draw(r) % 4);
+	} else if (r->question == SMTP_ASK_DATA) {
+		refused = draw(r) % 8 == 0;
+		check(!r->has_file);
+		r->has_file = !refused;
+		r->stored = 0;
+		smtp_server_answer_data(&r->s, refused ? NULL : &id, 0);
+	} else {
+		commit(r);
+	}
+	r->question = SMTP_MORE;
+}
+
+/* The log is told of 4xx and 5xx only, and of recipients by their names. */
+static void
+check_refusal(const struct smtp_refusal *refusal, void *context)
+{
+	(void)context;
+	check(refusal->reply.code >= 400 && refusal->reply.code < 600);
+}
+
+static void
+pump(struct run *r)
+{
+	for (int turns = 0; turns < FOREVER; turns++) {
+		enum smtp_event event = smtp_server_next(&r->s);
+
+		switch (event) {
+		case SMTP_ASK_RECIPIENT:
+		case SMTP_ASK_DATA:
+		case SMTP_COMMIT:
+			check(r->question == SMTP_MORE);
+			r->question = event;
+			break;
+		case SMTP_WAIT:
+			check(r->question != SMTP_MORE);
+			answer(r);
+			break;
+		case SMTP_BODY:
+			take_body(r);
+			break;
+		case SMTP_DISCARD:
+			check(r->has_file);
+			r->has_file = false;
+			break;
+		case SMTP_FLUSH:
+			check(smtp_server_output(&r->s).n > 0);
+			take_output(r);
+			break;
+		case SMTP_MORE:
+			take_output(r);
+			return;
+		case SMTP_CLOSE:
+			check(!r->has_file);
+			take_output(r);
+			r->is_closed = true;
+			return;
+		}
+	}
+	abort();
+}
+
+/* cut: the size of the pieces; 0: as large as there is room. */
+static void
+play(struct run *r, struct bytes input, uint32_t random, size_t cut)
+{
+	*r = (struct run){ .random = random, .question = SMTP_MORE };
+	buf_init(&r->output, OUTPUT_MAX);
+	smtp_server_init(
+	    &r->s, &policy, BYTES("192.0.2.1"), BYTES(""), random % 4 == 0);
+	smtp_server_watch(&r->s, check_refusal, r);
+	smtp_server_greet(&r->s);
+	pump(r);
+	while (input.n > 0 && !r->is_closed) {
+		size_t n = smtp_server_room(&r->s);
+
+		check(n > 0);
+		if (cut > 0 && n > cut)
+			n = cut;
+		smtp_server_feed(&r->s, bytes_first(input, n));
+		input = bytes_from(input, n);
+		pump(r);
+	}
+	check(!r->output.failed);
+	smtp_server_finish(&r->s);
+}
+
+static void
+check_replies(struct bytes output)
+{
+	struct bytes line;
+
+	check(output.n == 0 || output.p[output.n - 1] == '\n');
+	while (bytes_split(&output, '\n', &line)) {
+		check(line.n >= 5 && line.n < SMTP_REPLY_MAX);
+		check(line.p[line.n - 1] == '\r');
+		for (size_t i = 0; i < 3; i++)
+			check(byte_is_digit(line.p[i]));
+		check(line.p[3] == ' ' || line.p[3] == '-');
+		for (size_t i = 4; i < line.n - 1; i++)
+			check(byte_is_print(line.p[i]));
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct bytes input = { (const char *)data, size };
+	struct run   whole, split;
+	uint32_t     random;
+
+	if (size < 3)
+		return 0;
+	random = (uint32_t)data[1] << 8 | data[2];
+	input = bytes_from(input, 3);
+	play(&whole, input, random, 0);
+	play(&split, input, random, data[0] % 64 + 1u);
+	check_replies(buf_bytes(&whole.output));
+	check(bytes_equal(buf_bytes(&whole.output), buf_bytes(&split.output)));
+	check(whole.is_closed == split.is_closed);
+	buf_finish(&whole.output);
+	buf_finish(&split.output);
+	return 0;
+}
