@@ -243,6 +243,25 @@ test_wrong_finished(void **state)
 	assert_int_equal(agent_kept(agent), 1);
 }
 
+/* It was in the store before the queue died, and so is no work any more. */
+static void
+test_finished_before_begun(void **state)
+{
+	(void)state;
+	agent_use(agent, NULL); /* nothing is delivered yet */
+	assert_int_equal(connect_queue(), 0);
+	send_deliver(1, 1, "joe", COLOUR_GREEN);
+	send_deliver(2, 2, "joe", COLOUR_GREEN);
+	turn();
+	assert_int_equal(connect_queue(), 2);
+	send_finished(1);
+	assert_true(agent_is_connected(agent));
+	assert_int_equal(agent_kept(agent), 1);
+	agent_use(agent, &config);
+	expect_outcome(2, 2, OUTCOME_DELIVERED);
+	assert_int_equal(count("Maildir/new"), 1);
+}
+
 static void
 test_stop(void **state)
 {
@@ -269,6 +288,8 @@ main(void)
 		    test_yellow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_wrong_finished, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_finished_before_begun, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stop, set_up, tear_down),
 	};
 
