@@ -301,7 +301,8 @@ on_control_gone(struct peer *peer, const char *why, void *context)
 	(void)why;
 	peer_close(peer);
 	i->control = NULL;
-	child_signal(i->child, i->is_told_to_stop ? SIGTERM : SIGKILL);
+	if (!i->is_told_to_stop)
+		child_signal(i->child, SIGKILL);
 }
 
 static void

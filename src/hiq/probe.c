@@ -129,8 +129,8 @@ are_green(const struct probe *probes, size_t n, char *error, size_t size)
 		if (p->colour == COLOUR_GREEN)
 			continue;
 		snprintf(error, size,
-		    "line %u: filter \"%.*s\" says %s to a harmless message%s%s",
-		    p->filter->line, BYTES_ARG(bytes_first(p->filter->name, 60)),
+		    "filter \"%.*s\" says %s to a harmless message%s%s",
+		    BYTES_ARG(bytes_first(p->filter->name, 60)),
 		    colour_name(p->colour), *p->said ? ": " : "", p->said);
 		return false;
 	}

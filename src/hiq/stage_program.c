@@ -81,18 +81,30 @@ is_command(const struct process *p)
 /* --- the end of the stage --- */
 
 static void
-on_handle_closed(uv_handle_t *handle)
+let_go(struct program_stage *s)
 {
-	struct program_stage *s = handle->data;
-
 	if (--s->handles == 0)
 		free(s);
 }
 
 static void
+on_later_closed(uv_handle_t *handle)
+{
+	let_go(handle->data);
+}
+
+static void
+on_timer_closed(uv_handle_t *handle)
+{
+	struct process *p = handle->data;
+
+	let_go(p->stage);
+}
+
+static void
 close_process(struct process *p)
 {
-	uv_close((uv_handle_t *)&p->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 	child_close(p->child);
 	pump_close(p->output);
 	pump_close(p->lines);
@@ -111,7 +123,7 @@ close_stage(struct program_stage *s)
 	if (s->output != -1)
 		close(s->output);
 	arena_finish(&s->arena);
-	uv_close((uv_handle_t *)&s->later, on_handle_closed);
+	uv_close((uv_handle_t *)&s->later, on_later_closed);
 }
 
 static void
@@ -350,8 +362,7 @@ on_other_ended(enum pump_end end, void *context)
 static void
 on_timer(uv_timer_t *timer)
 {
-	struct process *p = (struct process *)((char *)timer -
-	    offsetof(struct process, timer));
+	struct process *p = timer->data;
 
 	if (!p->is_late)
 		uv_timer_start(timer, on_timer, KILL_AFTER_MS, 0);
@@ -495,7 +506,7 @@ init_process(struct program_stage *s, size_t i)
 	buf_init(&p->noise_text, NOISE_MAX);
 	filter_lines_init(&p->said);
 	uv_timer_init(s->task.loop, &p->timer);
-	p->timer.data = s;
+	p->timer.data = p;
 	s->handles++;
 }
 

@@ -40,9 +40,15 @@ set_limits(const struct sandbox *s)
 	if (setrlimit(RLIMIT_CORE, &no_core) == -1 ||
 	    getrlimit(RLIMIT_NOFILE, &files) == -1)
 		return false;
-	/* Only root may go above the maximum: the others take what there is. */
-	if (s->open_files <= files.rlim_max || geteuid() == 0)
+	/* Who may not go above the maximum takes what there is. */
+	if (s->open_files > files.rlim_max) {
+		const struct rlimit more = { s->open_files, s->open_files };
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			return true;
+	} else {
 		files.rlim_max = s->open_files;
+	}
 	files.rlim_cur = files.rlim_max;
 	return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }

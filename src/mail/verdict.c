@@ -1,5 +1,7 @@
 #include "mail/verdict.h"
 
+#include <string.h>
+
 #include "base/buf.h"
 #include "base/number.h"
 
@@ -33,67 +35,86 @@ verdict_colour(int64_t score_milli, int64_t yellow_milli, int64_t red_milli)
 	return COLOUR_GREEN;
 }
 
+/* A header field that is being written. */
+struct field {
+	struct buf *b;
+	size_t      column;
+};
+
+static void
+add_text(struct field *f, struct bytes text)
+{
+	buf_add_bytes(f->b, text);
+	f->column += text.n;
+}
+
 /*
- * A list in a header field whose last line began at byte start of b. Each word
- * but the last is followed by sep; the field is folded between words, where a
- * blank that separates them gives way to the fold.
+ * Put a word with its head and tail behind what is there, or on the next line if it
+ * does not fit; the fold then stands for the glue.
  */
 static void
-add_folded(struct buf *b, size_t start, struct bytes list, char sep)
+add_word(struct field *f, const char *glue, const char *head, struct bytes word,
+    const char *tail)
 {
-	struct bytes word;
-	size_t       column = b->len - start;
+	size_t n;
 
-	while (bytes_split(&list, sep, &word)) {
-		bool is_last = list.n == 0;
-
-		word = bytes_first(word, WORD_MAX);
-		if (column > TAB && column + word.n + !is_last > LINE) {
-			if (b->len > 0 && b->p[b->len - 1] == ' ')
-				b->len--;
-			buf_add_string(b, "\n\t");
-			column = TAB;
-		}
-		buf_add_bytes(b, word);
-		if (!is_last)
-			buf_add_char(b, sep);
-		column += word.n + 1;
+	word = bytes_first(word, WORD_MAX);
+	n = strlen(glue) + strlen(head) + word.n + strlen(tail);
+	if (f->column > TAB && f->column + n > LINE) {
+		buf_add_string(f->b, "\n\t");
+		f->column = TAB;
+	} else {
+		add_text(f, bytes_of(glue));
 	}
+	add_text(f, bytes_of(head));
+	add_text(f, word);
+	add_text(f, bytes_of(tail));
 }
 
 static void
 add_verdict(struct buf *b, const struct verdict *v)
 {
-	size_t start = b->len;
+	struct field f = { .b = b };
+	struct bytes rest = v->summary, word;
 
-	buf_addf(b, "X-Ampel-Verdict: %s", colour_name(v->colour));
-	if (v->summary.n > 0) {
-		buf_add_string(b, "; ");
-		add_folded(b, start, v->summary, ' ');
-	}
+	add_text(&f, BYTES("X-Ampel-Verdict: "));
+	add_text(&f, bytes_of(colour_name(v->colour)));
+	if (rest.n > 0)
+		add_text(&f, BYTES(";"));
+	while (bytes_split(&rest, ' ', &word))
+		add_word(&f, " ", "", word, "");
 	buf_add_char(b, '\n');
+}
+
+static void
+add_score(struct buf *b, const struct verdict *v)
+{
+	buf_add_string(b, " score=");
+	number_add_milli(b, v->score_milli);
+	if (v->required_milli == 0)
+		return;
+	buf_add_string(b, " required=");
+	number_add_milli(b, v->required_milli);
 }
 
 /* The form that SpamAssassin gave it, which mail programs know. */
 static void
 add_spam_status(struct buf *b, const struct verdict *v)
 {
-	size_t start = b->len;
+	size_t       start = b->len;
+	struct field f = { .b = b };
+	struct bytes rest = v->tests.n > 0 ? v->tests : BYTES("none");
+	struct bytes word;
+	const char  *glue = " ", *head = "tests=";
 
 	buf_add_string(b, "X-Spam-Status: Yes,");
-	if (v->has_score) {
-		buf_add_string(b, " score=");
-		number_add_milli(b, v->score_milli);
-		if (v->required_milli != 0) {
-			buf_add_string(b, " required=");
-			number_add_milli(b, v->required_milli);
-		}
+	if (v->has_score)
+		add_score(b, v);
+	f.column = b->len - start;
+	while (bytes_split(&rest, ',', &word)) {
+		add_word(&f, glue, head, word, rest.n > 0 ? "," : "");
+		glue = head = "";
 	}
-	buf_add_string(b, " tests=");
-	if (v->tests.n > 0)
-		add_folded(b, start, v->tests, ',');
-	else
-		buf_add_string(b, "none");
 	buf_add_char(b, '\n');
 }
 

@@ -5,10 +5,10 @@ import time
 import pytest
 
 import maildir
-from wire import Closed, Wire
+from wire import Wire
 
 MESSAGE = b"From: a@client.example\r\nSubject: refused\r\n\r\nhello\r\n"
-STRANGERS_LIMIT = 20
+ERRORS_LIMIT = 20
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,6 @@ def test_bounce_counts_only_accepted_recipients(wire):
         (["EHLO c.example"], "MAIL FROM:<a@c.example", 501),
         (["EHLO c.example"], "MAIL FROM:a b@c.example", 501),
         (["EHLO c.example"], "MAIL FROM:<a@c..example>", 501),
-        (["EHLO c.example"], "MAIL FROM:<a@c.example> SIZE=1 SIZE=1", 501),
         (["EHLO c.example"], "MAIL FROM:<a@c.example> SIZE=x", 501),
         (["EHLO c.example"], "MAIL FROM:<a@c.example> UNKNOWN=1", 555),
         (["EHLO c.example", "MAIL FROM:<a@c.example>"], "RCPT TO:<>", 501),
@@ -136,15 +135,9 @@ def test_long_command_line(wire):
 
 def test_twenty_errors(wire):
     wire.hello()
-    codes = []
-    try:
-        for _ in range(STRANGERS_LIMIT + 1):
-            codes.append(wire.command("NONSENSE").code)
-    except Closed:
-        pass
-    assert codes[-1] == 421
-    assert set(codes[:-1]) == {500}
-    assert len(codes) in (STRANGERS_LIMIT, STRANGERS_LIMIT + 1)
+    for _ in range(ERRORS_LIMIT):
+        wire.expect(500, "NONSENSE")
+    wire.expect(421)
     assert wire.is_closed()
 
 
@@ -232,7 +225,8 @@ def test_size_declared(wire):
 
 def test_size_counted(server, wire):
     wire.begin()
-    assert refused(wire.data(MESSAGE + b"y" * 1022 * 200 + b"\r\n" + b"z" * 500 + b"\r\n"), 552, "5.3.4")
+    line = b"y" * 1022 + b"\r\n"
+    assert refused(wire.data(MESSAGE + 200 * line), 552, "5.3.4")
     wire.expect(250, "NOOP")
     assert nothing_came(server)
 
@@ -249,6 +243,7 @@ def test_hops(server, wire):
 
 def test_sessions_per_address(server):
     open_now = []
+    time.sleep(0.3)  # for the server to see that earlier tests have hung up
     try:
         for _ in range(10):
             open_now.append(Wire(server.port))

@@ -47,6 +47,18 @@ text(void **state)
 }
 
 static void
+predicate(void **state)
+{
+	(void)state;
+	assert_true(printable_is(BYTES("")));
+	assert_true(printable_is(BYTES("a b ~!")));
+	assert_false(printable_is(BYTES("a\tb")));
+	assert_false(printable_is(BYTES("a\0")));
+	assert_false(printable_is(BYTES("a\x7f")));
+	assert_false(printable_is(BYTES("\xc3\xa9")));
+}
+
+static void
 values(void **state)
 {
 	static const struct row rows[] = {
@@ -74,6 +86,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text),
 		cmocka_unit_test(values),
+		cmocka_unit_test(predicate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

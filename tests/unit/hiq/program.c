@@ -315,8 +315,7 @@ timeouts(void **state)
 {
 	static const char *const texts[] = {
 		"echo $$ >@/leader; sleep 60 & echo $! >@/child; wait",
-		"trap '' TERM; echo $$ >@/leader; sleep 60 & echo $! >@/child; "
-		"while :; do sleep 1; done",
+		"trap '' TERM; echo $$ | tee @/leader >@/child; sleep 9; sleep 9",
 		"cat; echo $$ >@/leader; echo $$ >@/child; sleep 60",
 	};
 

@@ -35,7 +35,7 @@ scripts_end(void **state)
 }
 
 /* The path of a program that does that. A '@' in the text is the folder. */
-static const char *
+static inline const char *
 script(const char *text)
 {
 	char *path = script_paths[n_scripts];
@@ -60,7 +60,7 @@ script(const char *text)
 static const struct bytes script_listeners[] = { BYTES_INIT("smtp") };
 
 /* With the codes that a configuration has by default. */
-static struct config_filter
+static inline struct config_filter
 script_filter(const char *name, enum filter_kind kind, const char *text)
 {
 	struct config_filter f = {
@@ -70,7 +70,6 @@ script_filter(const char *name, enum filter_kind kind, const char *text)
 		.timeout_ms = 20 * 1000,
 		.max_size = UINT64_MAX,
 		.listeners = { script_listeners, 1 },
-		.line = 7,
 	};
 
 	memset(f.code_colour, COLOUR_ERROR, sizeof f.code_colour);
@@ -80,7 +79,7 @@ script_filter(const char *name, enum filter_kind kind, const char *text)
 }
 
 /* A sealed message, and what stands in one. */
-static int
+static inline int
 message_of(const char *text)
 {
 	int fd = memfile_of("test", bytes_of(text));
@@ -89,7 +88,7 @@ message_of(const char *text)
 	return fd;
 }
 
-static char *
+static inline char *
 content_of(int fd)
 {
 	static char text[64 * 1024];

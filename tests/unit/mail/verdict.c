@@ -80,8 +80,8 @@ marks(void **state)
 		    "X-Spam-Status: Yes, tests=none\n" },
 		{ { .colour = COLOUR_YELLOW, .has_score = true,
 		    .score_milli = 6100, .required_milli = 5000,
-		    .tests = BYTES_INIT("BAYES_99,HTML_MESSAGE,MISSING_DATE,"
-		                        "RCVD_IN_ZEN,URIBL_BLACK"),
+		    .tests = BYTES_INIT("HEADER_FROM_DIFFERENT_DOMAINS,MISSING_DATE,"
+		                        "MISSING_HEADERS,MISSING_MID,NO_RELAYS"),
 		    .summary = BYTES_INIT("clamav=unscanned "
 		                          "spamassassin=6.1/5/7 house-rules=green "
 		                          "second-house-rules=yellow") },
@@ -89,9 +89,10 @@ marks(void **state)
 		    "spamassassin=6.1/5/7\n"
 		    "\thouse-rules=green second-house-rules=yellow\n"
 		    "X-Spam-Flag: YES\n"
-		    "X-Spam-Status: Yes, score=6.1 required=5.0 "
-		    "tests=BAYES_99,HTML_MESSAGE,\n"
-		    "\tMISSING_DATE,RCVD_IN_ZEN,URIBL_BLACK\n" },
+		    "X-Spam-Status: Yes, score=6.1 required=5.0\n"
+		    "\ttests=HEADER_FROM_DIFFERENT_DOMAINS,MISSING_DATE,"
+		    "MISSING_HEADERS,\n"
+		    "\tMISSING_MID,NO_RELAYS\n" },
 	};
 
 	(void)state;

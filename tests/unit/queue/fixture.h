@@ -40,15 +40,25 @@ fixture_reopen(struct fixture *f)
 		fail_msg("store_open: %s", error);
 }
 
+/* In memory where that is possible: here nobody pulls the plug. */
+static inline const char *
+fixture_base(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	if (tmp)
+		return tmp;
+	return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+}
+
 static inline int
 fixture_setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
-	const char     *tmp = getenv("TMPDIR");
 
 	assert_non_null(f);
 	snprintf(f->folder, sizeof f->folder, "%s/ampel-store-XXXXXX",
-	    tmp ? tmp : "/tmp");
+	    fixture_base());
 	assert_non_null(mkdtemp(f->folder));
 	arena_init(&f->arena, 64 * 1024 * 1024);
 	fixture_reopen(f);

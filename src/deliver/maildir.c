@@ -1,0 +1,314 @@
+#include "deliver/maildir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/printable.h"
+#include "deliver/delivered_to.h"
+#include "io/file.h"
+#include "proto/maildir_name.h"
+
+enum {
+	HEAD_MAX = 2 * 1024,      /* Return-Path and Delivered-To */
+	PIECE_BYTES = 64 * 1024,
+	PATH_BYTES = 512,         /* of an address, cut when it is no such */
+	HOST_BYTES = 128,         /* NAME_MAX must hold it and the sizes */
+};
+
+void
+delivery_end(struct delivery *d, enum outcome_kind kind, struct status status,
+    const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(d->text, sizeof d->text, format, args);
+	va_end(args);
+	d->step = DELIVERY_ENDED;
+	d->outcome = (struct outcome){ kind, status, bytes_of(d->text) };
+}
+
+void
+delivery_defer(struct delivery *d, int error, const char *what)
+{
+	struct status status = STATUS(4, 3, 0);
+
+	if (error == ENOSPC)
+		status = STATUS(4, 3, 1); /* RFC 3463: mail system full */
+	else if (error == EDQUOT)
+		status = STATUS(4, 2, 2); /* mailbox full */
+	delivery_end(d, OUTCOME_DEFERRED, status, "%s: %s", what, strerror(error));
+}
+
+/* The file in tmp/ is of no use any more. */
+static void
+drop_file(struct delivery *d)
+{
+	if (d->file != -1)
+		close(d->file);
+	d->file = -1;
+	unlinkat(d->folder->tmp, d->tmp_name, 0);
+}
+
+static void
+give_up(struct delivery *d, int error, const char *what)
+{
+	drop_file(d);
+	delivery_defer(d, error, what);
+}
+
+/* --- writing --- */
+
+static void
+add_head(struct buf *b, const struct delivery *d)
+{
+	buf_add_string(b, "Return-Path: <");
+	printable_add(b, d->reverse_path, PATH_BYTES);
+	buf_add_string(b, ">\nDelivered-To: ");
+	printable_add(b, d->address, PATH_BYTES);
+	buf_add_char(b, '\n');
+}
+
+static uint64_t
+count_lines(struct bytes text)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		n += text.p[i] == '\n';
+	return n;
+}
+
+/* 0, or an errno; a body that ends early is EIO. */
+static int
+read_piece(const struct delivery *d, uint64_t offset, char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t got = pread(d->body, p, n, (off_t)offset);
+
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1)
+			return errno;
+		if (got == 0)
+			return EIO;
+		p += got;
+		n -= (size_t)got;
+		offset += (uint64_t)got;
+	}
+	return 0;
+}
+
+/*
+ * Head and body into the open file; a small message is one read and one write.
+ * 0, or an errno.
+ */
+static int
+copy_message(struct delivery *d, struct delivered_to *before)
+{
+	/* one batch at a time, in one thread */
+	static char room[HEAD_MAX + PIECE_BYTES];
+	struct buf  b = { .p = room, .cap = HEAD_MAX, .max = HEAD_MAX };
+	uint64_t    offset = 0;
+
+	add_head(&b, d);
+	d->disk_bytes = b.len + d->size_bytes;
+	d->wire_bytes = d->disk_bytes;
+	do {
+		uint64_t rest = d->size_bytes - offset;
+		size_t   n = rest < PIECE_BYTES ? (size_t)rest : PIECE_BYTES;
+		int      error = read_piece(d, offset, room + b.len, n);
+
+		if (error != 0)
+			return error;
+		delivered_to_feed(before, (struct bytes){ room + b.len, n });
+		b.len += n;
+		d->wire_bytes += count_lines(buf_bytes(&b));
+		if (file_write_all(d->file, buf_bytes(&b)) == -1)
+			return errno;
+		offset += n;
+		b.len = 0;
+	} while (offset < d->size_bytes);
+	return 0;
+}
+
+static void
+write_file(const struct maildir_batch *batch, struct delivery *d)
+{
+	struct delivered_to before = { .recipient = d->address };
+	struct buf          name = { .p = d->tmp_name, .cap = NAME_MAX,
+		         .max = NAME_MAX };
+	int                 error;
+
+	maildir_name_add_tmp(&name, &d->id, d->recipient,
+	    bytes_first(batch->hostname, HOST_BYTES), (*batch->attempt)++);
+	d->tmp_name[name.len] = '\0';
+	d->file = openat(d->folder->tmp, d->tmp_name,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (d->file == -1) {
+		delivery_defer(d, errno, "Maildir/tmp");
+		return;
+	}
+	error = copy_message(d, &before);
+	if (error != 0) {
+		give_up(d, error, "Maildir/tmp");
+	} else if (delivered_to_end(&before)) {
+		drop_file(d);
+		delivery_end(d, OUTCOME_FAILED, STATUS(5, 4, 6),
+		    "mail loop: it was delivered to this address before");
+	} else {
+		d->step = DELIVERY_WRITTEN;
+	}
+}
+
+void
+maildir_write(struct maildir_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->v[i]->step == DELIVERY_BEGUN)
+			write_file(batch, batch->v[i]);
+}
+
+/* --- flushing --- */
+
+/*
+ * After a failed fsync the kernel may call the lost pages clean: another fsync of
+ * that file would lie. It is written anew, once.
+ */
+static void
+flush_file(const struct maildir_batch *batch, struct delivery *d)
+{
+	while (d->step == DELIVERY_WRITTEN) {
+		if (fsync(d->file) == 0) {
+			close(d->file);
+			d->file = -1;
+			d->step = DELIVERY_FLUSHED;
+		} else if (d->is_second_try) {
+			give_up(d, errno, "Maildir/tmp");
+		} else {
+			drop_file(d);
+			d->is_second_try = true;
+			write_file(batch, d);
+		}
+	}
+}
+
+void
+maildir_flush(struct maildir_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		flush_file(batch, batch->v[i]);
+}
+
+/* --- publishing --- */
+
+/* Move it into new/, never over another. 0, or an errno. */
+static int
+move(const struct delivery *d, const char *name)
+{
+	const struct folder *f = d->folder;
+
+	if (renameat2(f->tmp, d->tmp_name, f->new, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return errno;
+	/* a file system that cannot promise that can still make links */
+	if (linkat(f->tmp, d->tmp_name, f->new, name, 0) == -1)
+		return errno;
+	unlinkat(f->tmp, d->tmp_name, 0);
+	return 0;
+}
+
+static void
+publish(const struct maildir_batch *batch, struct delivery *d)
+{
+	char       name[NAME_MAX + 1];
+	struct buf b = { .p = name, .cap = NAME_MAX, .max = NAME_MAX };
+	int        error;
+
+	maildir_name_add(&b, &d->id, d->recipient,
+	    bytes_first(batch->hostname, HOST_BYTES), d->disk_bytes,
+	    d->wire_bytes);
+	name[b.len] = '\0';
+	error = move(d, name);
+	if (error == EEXIST) /* an earlier attempt was this far */
+		drop_file(d);
+	else if (error != 0)
+		give_up(d, error, "Maildir/new");
+	if (d->step == DELIVERY_FLUSHED)
+		d->step = DELIVERY_IN_NEW;
+}
+
+void
+maildir_publish(struct maildir_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->v[i]->step == DELIVERY_FLUSHED)
+			publish(batch, batch->v[i]);
+}
+
+/* --- settling --- */
+
+/* 0, or an errno. */
+static int
+flush_folder(const struct folder *f, enum delivery_step step)
+{
+	int error = 0;
+	int cur;
+
+	if (step == DELIVERY_IN_NEW)
+		return fsync(f->new) == 0 ? 0 : errno;
+	cur = folder_open_cur(f);
+	if (cur == -1)
+		return errno;
+	if (fsync(cur) == -1)
+		error = errno;
+	close(cur);
+	return error;
+}
+
+/* Flush the folder that a delivery is in; all that are in it end. */
+static void
+settle(struct maildir_batch *batch, size_t first)
+{
+	const struct folder *folder = batch->v[first]->folder;
+	enum delivery_step   step = batch->v[first]->step;
+	int                  error = flush_folder(folder, step);
+
+	for (size_t i = first; i < batch->n; i++) {
+		struct delivery *d = batch->v[i];
+
+		if (d->folder != folder || d->step != step)
+			continue;
+		if (error != 0)
+			delivery_defer(d, error, "Maildir/new");
+		else
+			delivery_end(d, OUTCOME_DELIVERED, STATUS(2, 0, 0),
+			    "delivered");
+	}
+}
+
+void
+maildir_settle(struct maildir_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->v[i]->step == DELIVERY_IN_NEW ||
+		    batch->v[i]->step == DELIVERY_IN_CUR)
+			settle(batch, i);
+}
+
+void
+maildir_deliver(struct maildir_batch *batch)
+{
+	maildir_find_repeated(batch);
+	maildir_write(batch);
+	maildir_flush(batch);
+	maildir_publish(batch);
+	maildir_settle(batch);
+}

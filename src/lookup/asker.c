@@ -1,0 +1,205 @@
+#include "lookup/asker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/memfile.h"
+#include "io/peer.h"
+
+enum {
+	TARGETS_IN_FRAME = 48 * 1024,
+	TARGETS_MAX = 16 * 1024 * 1024, /* as much as lookup_client reads */
+	ROUTE_MEMORY = 4096,            /* an extension and an owner */
+};
+
+/* The handlers' context is the office: an asker has nothing of its own. */
+
+static void
+send_answer(struct peer *peer, struct buf *frame, const int *fds, size_t n_fds)
+{
+	if (!frame->failed)
+		peer_send(peer, buf_bytes(frame), fds, n_fds);
+	buf_finish(frame);
+}
+
+static bool
+is_inside(const struct config *config, struct bytes text)
+{
+	uint8_t address[16];
+
+	if (!network_parse_address(text, address))
+		return false;
+	for (size_t i = 0; i < config->inside.n; i++)
+		if (network_contains(&config->inside.v[i], address))
+			return true;
+	return false;
+}
+
+static bool
+on_ask_connect(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct office         *office = context;
+	struct msg_ask_connect m;
+	struct msg_connect     answer;
+	struct buf             b;
+
+	(void)fds;
+	(void)n_fds;
+	if (!msg_ask_connect_read(frame, &m))
+		return false;
+	office->questions++;
+	answer = (struct msg_connect){
+		.q = m.q,
+		.allowed = 1,
+		.inside = is_inside(office->config, m.address),
+	};
+	buf_init(&b, FRAME_MAX);
+	msg_connect_add(&b, &answer);
+	send_answer(peer, &b, NULL, 0);
+	return true;
+}
+
+/* Where an address leads. <Postmaster> is written without a domain. */
+static void
+find_route(struct office *office, struct arena *arena, struct bytes text,
+    struct route *route)
+{
+	struct address address = { .local = text };
+
+	office->questions++;
+	tables_refresh(office->tables, office->config, clock_monotonic_ms());
+	*route = (struct route){ .kind = ROUTE_UNKNOWN_USER };
+	if (bytes_find(text, '@') != text.n && !address_parse(text, &address))
+		return;
+	directory_route(
+	    tables_directory(office->tables), arena, &address, route);
+}
+
+static bool
+on_ask_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	static const enum recipient_answer answers[] = {
+		[ROUTE_UNKNOWN_USER] = RECIPIENT_UNKNOWN,
+		[ROUTE_NOT_OURS] = RECIPIENT_NOT_OURS,
+		[ROUTE_USER] = RECIPIENT_OK,
+		[ROUTE_EXPANDED] = RECIPIENT_OK,
+	};
+	struct msg_ask_recipient m;
+	struct msg_recipient     answer;
+	struct route             route;
+	struct arena             arena;
+	struct buf               b;
+
+	(void)fds;
+	(void)n_fds;
+	if (!msg_ask_recipient_read(frame, &m))
+		return false;
+	arena_init(&arena, ROUTE_MEMORY);
+	find_route(context, &arena, m.address, &route);
+	answer = (struct msg_recipient){ m.q, (uint8_t)answers[route.kind] };
+	buf_init(&b, FRAME_MAX);
+	msg_recipient_add(&b, &answer);
+	send_answer(peer, &b, NULL, 0);
+	arena_finish(&arena);
+	return true;
+}
+
+static void
+send_route(struct peer *peer, uint64_t q, const struct route *route,
+    struct bytes targets)
+{
+	struct msg_route answer = {
+		.q = q,
+		.kind = (uint8_t)route->kind,
+		.user = route->user,
+		.extension = route->extension,
+		.owner = route->owner,
+		.is_large = targets.n > TARGETS_IN_FRAME,
+	};
+	struct buf b;
+	int        fd = -1;
+
+	if (!answer.is_large) {
+		answer.targets = targets;
+	} else if ((fd = memfile_of("targets", targets)) == -1) {
+		/* unanswered the question becomes "try later" */
+		log_text("cannot pass on a list: %s", strerror(errno));
+		return;
+	}
+	buf_init(&b, FRAME_MAX);
+	msg_route_add(&b, &answer);
+	send_answer(peer, &b, &fd, fd == -1 ? 0 : 1);
+	if (fd != -1)
+		close(fd);
+}
+
+static bool
+on_ask_route(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_ask_route m;
+	struct route         route;
+	struct arena         arena;
+	struct buf           targets;
+
+	(void)fds;
+	(void)n_fds;
+	if (!msg_ask_route_read(frame, &m))
+		return false;
+	arena_init(&arena, ROUTE_MEMORY);
+	buf_init(&targets, TARGETS_MAX);
+	find_route(context, &arena, m.address, &route);
+	for (size_t i = 0; i < route.n_targets; i++)
+		frame_add_bytes(&targets, route.targets[i]);
+	if (targets.failed)
+		log_text("the list %.*s is too long", BYTES_ARG(m.address));
+	else
+		send_route(peer, m.q, &route, buf_bytes(&targets));
+	buf_finish(&targets);
+	arena_finish(&arena);
+	return true;
+}
+
+static const struct peer_permit smtpd_permits[] = {
+	{ MSG_ASK_CONNECT, NULL, on_ask_connect, 0 },
+	{ MSG_ASK_RECIPIENT, NULL, on_ask_recipient, 0 },
+};
+
+static const struct peer_permit queue_permits[] = {
+	{ MSG_ASK_ROUTE, NULL, on_ask_route, 0 },
+};
+
+static void
+on_gone(struct peer *peer, const char *why, void *context)
+{
+	(void)why;
+	(void)context;
+	peer_close(peer);
+}
+
+bool
+asker_open(struct office *office, enum peer_role role, int socket)
+{
+	const struct peer_permit *permits = NULL;
+	size_t                    n = 0;
+
+	if (role == ROLE_SMTPD) {
+		permits = smtpd_permits;
+		n = sizeof smtpd_permits / sizeof smtpd_permits[0];
+	} else if (role == ROLE_QUEUE) {
+		permits = queue_permits;
+		n = sizeof queue_permits / sizeof queue_permits[0];
+	}
+	if (permits != NULL &&
+	    peer_open(office->loop, socket, permits, n, on_gone, office))
+		return true;
+	close(socket);
+	return false;
+}

@@ -1,0 +1,28 @@
+/*
+ * The processes that ask: smtpd whether somebody may connect and whether a
+ * recipient exists, the queue where a recipient leads. Each answer is made and sent
+ * while the question is read; nothing is ever open.
+ */
+#ifndef AMPEL_LOOKUP_ASKER_H
+#define AMPEL_LOOKUP_ASKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "lookup/tables.h"
+#include "mail/config.h"
+#include "proto/message.h"
+
+/* What the answers come from; outlives every asker. */
+struct office {
+	uv_loop_t           *loop;
+	const struct config *config;
+	struct tables       *tables;
+	uint64_t             questions;
+};
+
+/* Takes the socket. False: no role that may ask, or no memory; it is closed. */
+bool asker_open(struct office *office, enum peer_role role, int socket);
+
+#endif

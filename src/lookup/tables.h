@@ -1,0 +1,33 @@
+/*
+ * The directory, made from ETC/passwd (or the system's own users), ETC/aliases
+ * and the lists that these include, and made anew when one of them changes.
+ */
+#ifndef AMPEL_LOOKUP_TABLES_H
+#define AMPEL_LOOKUP_TABLES_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "mail/config.h"
+#include "mail/directory.h"
+
+struct tables;
+
+/*
+ * Read all. NULL with "file:line: text" lines in error when they are broken;
+ * missing files are empty ones. config is not kept.
+ */
+struct tables *tables_open(const struct config *config, struct buf *error);
+void           tables_close(struct tables *t);
+
+/*
+ * Read again what has changed, looking at most once a second. Broken files are
+ * logged once, and what was read before is kept.
+ */
+void tables_refresh(
+    struct tables *t, const struct config *config, uint64_t now_ms);
+
+/* Until the next refresh. */
+const struct directory *tables_directory(const struct tables *t);
+
+#endif

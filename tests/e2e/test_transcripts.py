@@ -1,0 +1,55 @@
+"""The transcripts that the engine is tested with, against the live server."""
+
+import pytest
+
+import transcripts
+from wire import Wire
+
+ALL = transcripts.read_all()
+
+
+@pytest.fixture(scope="module")
+def server_for(module_server):
+    """One server for all transcripts with the same settings."""
+    running = {}
+
+    def get(settings):
+        settings = dict(settings)
+        inside = ("127.0.0.0/8",) if settings.pop("inside", "no") == "yes" else ()
+        key = (inside, tuple(sorted(settings.items())))
+        if key not in running:
+            running[key] = module_server(
+                settings=settings, inside=inside, users=("alice", "bob", "postmaster")
+            ).start()
+        return running[key]
+
+    return get
+
+
+def play(wire, transcript):
+    for number, kind, text in transcript.steps:
+        where = f"{transcript.name}:{number}"
+        if kind == "send":
+            try:
+                wire.send(text)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # what the server said before it closed comes next
+        elif kind == "expect":
+            line = wire.read_line()
+            assert transcripts.matches(text, line), f"{where}: wanted {text!r}, got {line!r}"
+        elif kind == "closed":
+            assert wire.is_closed(), f"{where}: still open"
+            return
+    assert wire.buffer == b"", f"{transcript.name}: more was said: {wire.buffer!r}"
+
+
+def test_there_are_transcripts():
+    assert ALL, f"none in {transcripts.FOLDER}"
+
+
+@pytest.mark.parametrize("transcript", ALL, ids=lambda t: t.name)
+def test_transcript(transcript, server_for):
+    if reason := transcript.engine_only():
+        pytest.skip(reason)
+    with Wire(server_for(transcript.settings).port) as wire:
+        play(wire, transcript)
