@@ -137,6 +137,13 @@ is_second_of_bounce(const struct smtp_server *s)
 	    (e->n_recipients > 0 || s->transaction.refused_bounce);
 }
 
+static void
+refuse_recipient(struct smtp_server *s, struct smtp_reply r)
+{
+	s->transaction.refused_some = true;
+	smtp_server_reply_recipient(s, r);
+}
+
 /* What can be said without a question; then the question. */
 static void
 judge_recipient(struct smtp_server *s, const struct address *path)
@@ -147,14 +154,14 @@ judge_recipient(struct smtp_server *s, const struct address *path)
 		smtp_server_reply(s, SMTP_REPLY(452, 4, 5, 3, "too many recipients"));
 	} else if (policy->refuse_relay_probes && !s->may_relay &&
 	    address_is_relay_probe(path)) {
-		smtp_server_refuse_recipient(s,
+		refuse_recipient(s,
 		    SMTP_REPLY(553, 5, 7, 1, "!, % and @ do not relay here"));
 	} else if (smtp_transaction_has(
 	               &s->transaction, buf_bytes(&s->recipient))) {
 		smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 5, "ok, as before"));
 	} else if (is_second_of_bounce(s)) {
 		s->transaction.refused_bounce = true;
-		smtp_server_refuse_recipient(s,
+		refuse_recipient(s,
 		    SMTP_REPLY(550, 5, 7, 1, "a bounce has one recipient"));
 	} else {
 		smtp_server_ask(s, SMTP_QUESTION_RECIPIENT);

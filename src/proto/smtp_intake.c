@@ -73,7 +73,7 @@ smtp_intake_feed(struct smtp_server *s, struct bytes input)
 	if (!is_stored(s))
 		buf_clear(&s->body);
 	if (is_drained(s))
-		s->state = SMTP_STATE_DATA_END;
+		smtp_server_end(s, *data_refusal(s));
 	return used;
 }
 
@@ -86,13 +86,11 @@ smtp_intake_judge(struct smtp_server *s)
 		smtp_server_ask(s, SMTP_QUESTION_COMMIT);
 		return;
 	}
-	if (!smtp_server_tell_refusal(s, *refusal))
-		return;
-	/* Whoever sends a fault may be smuggling: nothing behind it is read. */
-	if (s->data.fault != SMTP_DATA_FINE || is_drained(s)) {
+	/* Whoever sends this may be smuggling: nothing behind it is read. */
+	if (s->data.fault != SMTP_DATA_FINE) {
 		smtp_server_end(s, *refusal);
 		return;
 	}
-	smtp_server_end_transaction(s);
 	smtp_server_reply(s, *refusal);
+	smtp_server_end_transaction(s);
 }

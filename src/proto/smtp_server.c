@@ -7,9 +7,6 @@
 
 enum { OUTPUT_MAX = 4 * SMTP_OUTPUT_HIGH };
 
-/* Whether the driver is to hear of a refusal, or has heard of the message's. */
-enum { NOTHING_TO_TELL, TELL, TOLD };
-
 void
 smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
     struct bytes peer_address, struct bytes peer_name, bool may_relay)
@@ -59,52 +56,58 @@ smtp_server_finish(struct smtp_server *s)
 }
 
 void
-smtp_server_reply(struct smtp_server *s, struct smtp_reply reply)
+smtp_server_watch(struct smtp_server *s, smtp_refused *refused, void *context)
 {
-	smtp_reply_add(&s->out, &reply);
-	if (reply.code >= 500)
+	s->refused = refused;
+	s->refused_context = context;
+}
+
+static void
+count_error(struct smtp_server *s, const struct smtp_reply *reply)
+{
+	if (reply->code >= 500)
 		s->errors++;
 }
 
 static void
-reply_recipient(struct smtp_server *s, struct smtp_reply reply)
+tell_refusal(struct smtp_server *s, struct smtp_reply reply, struct bytes recipient)
 {
-	struct buf text;
+	const struct smtp_refusal refusal = {
+		.reply = reply,
+		.recipient = recipient,
+		.envelope = s->transaction.is_open ? &s->transaction.envelope : NULL,
+		.closes = s->state == SMTP_STATE_CLOSING,
+	};
+
+	if (s->refused && reply.code >= 400)
+		s->refused(&refusal, s->refused_context);
+}
+
+void
+smtp_server_reply(struct smtp_server *s, struct smtp_reply reply)
+{
+	smtp_reply_add(&s->out, &reply);
+	count_error(s, &reply);
+	tell_refusal(s, reply, BYTES(""));
+}
+
+void
+smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
+{
+	struct smtp_reply full = reply;
+	struct buf        text;
 
 	buf_init(&text, SMTP_REPLY_MAX);
 	buf_add_char(&text, '<');
 	printable_add(&text, buf_bytes(&s->original), ADDRESS_MAX);
 	buf_add_string(&text, ">: ");
 	buf_add_bytes(&text, reply.text);
-	reply.text = buf_bytes(&text);
+	full.text = buf_bytes(&text);
 	s->out.failed |= text.failed;
-	smtp_server_reply(s, reply);
+	smtp_reply_add(&s->out, &full);
 	buf_finish(&text);
-}
-
-void
-smtp_server_refuse_recipient(struct smtp_server *s, struct smtp_reply reply)
-{
-	s->transaction.refused_some = true;
-	s->refusal = (struct smtp_refusal){ reply, buf_bytes(&s->original) };
-	s->telling = TELL;
-	reply_recipient(s, reply);
-}
-
-bool
-smtp_server_tell_refusal(struct smtp_server *s, struct smtp_reply reply)
-{
-	if (s->telling == TOLD)
-		return true;
-	s->refusal = (struct smtp_refusal){ reply, BYTES("") };
-	s->telling = TELL;
-	return false;
-}
-
-const struct smtp_refusal *
-smtp_server_refusal(const struct smtp_server *s)
-{
-	return &s->refusal;
+	count_error(s, &reply);
+	tell_refusal(s, reply, buf_bytes(&s->original));
 }
 
 void
@@ -120,7 +123,6 @@ smtp_server_end_transaction(struct smtp_server *s)
 	s->discard_due |= s->has_file;
 	s->has_file = false;
 	s->question = SMTP_NO_QUESTION;
-	s->telling = NOTHING_TO_TELL;
 	s->state = SMTP_STATE_READY;
 	release_transaction(s);
 }
@@ -138,8 +140,9 @@ smtp_server_end(struct smtp_server *s, struct smtp_reply reply)
 {
 	if (s->state == SMTP_STATE_CLOSING)
 		return;
+	s->state = SMTP_STATE_CLOSING;
+	smtp_server_reply(s, reply); /* whoever watches still sees the transaction */
 	end_silently(s);
-	smtp_server_reply(s, reply);
 }
 
 /* --- how a session begins and ends --- */
@@ -332,10 +335,6 @@ due_event(struct smtp_server *s)
 		return question_event(s);
 	if (s->body.len > 0)
 		return body_event(s);
-	if (s->telling == TELL) {
-		s->telling = s->refusal.recipient.n == 0 ? TOLD : NOTHING_TO_TELL;
-		return SMTP_REFUSED;
-	}
 	return s->out.len >= SMTP_OUTPUT_HIGH ? SMTP_FLUSH : SMTP_MORE;
 }
 
@@ -392,7 +391,8 @@ smtp_server_answer_recipient(
 		accept_recipient(s);
 		return;
 	}
-	smtp_server_refuse_recipient(s, refusals[answer]);
+	s->transaction.refused_some = true;
+	smtp_server_reply_recipient(s, refusals[answer]);
 }
 
 void
@@ -446,7 +446,8 @@ smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply)
 		return;
 	s->has_file = false;
 	smtp_server_end_transaction(s);
-	smtp_server_reply(s, reply);
+	smtp_reply_add(&s->out, &reply);
+	count_error(s, &reply);
 }
 
 bool

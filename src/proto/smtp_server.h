@@ -60,7 +60,6 @@ enum smtp_event {
 	SMTP_ASK_DATA,      /* question: open a message file; answer_data */
 	SMTP_BODY,          /* mail data to store: smtp_server_body */
 	SMTP_COMMIT,        /* question: message and envelope are whole; answer_commit */
-	SMTP_REFUSED,       /* for the log: smtp_server_refusal; nothing is to be done */
 	SMTP_DISCARD,       /* a transaction that got as far as 354 is void: drop its file */
 	SMTP_CLOSE,         /* send the output, then close */
 };
@@ -72,16 +71,22 @@ enum smtp_recipient_answer {
 	SMTP_RECIPIENT_TRY_LATER, /* 451 4.3.0 */
 };
 
-/* A recipient, or a message whose data came, that the engine refuses. */
+/* A command or a message was refused, code 4xx or 5xx. */
 struct smtp_refusal {
-	struct smtp_reply reply;
-	struct bytes      recipient; /* as written; empty: the whole message */
+	struct smtp_reply      reply;
+	struct bytes           recipient; /* as written; empty: it is about none */
+	const struct envelope *envelope;  /* NULL: no transaction is open */
+	bool                   closes;    /* the session ends with it */
 };
+
+typedef void smtp_refused(const struct smtp_refusal *refusal, void *context);
 
 struct smtp_server {
 	/* Private. In the header so that the driver can embed it. */
 	const struct smtp_policy *policy;
 	struct bytes              peer_address, peer_name;
+	smtp_refused             *refused;
+	void                     *refused_context;
 	bool                      may_relay;
 	bool                      esmtp;
 	bool                      stopping;
@@ -103,8 +108,6 @@ struct smtp_server {
 	struct buf                body;
 	bool                      body_shown;  /* the next call drops it */
 	bool                      body_failed;
-	struct smtp_refusal       refusal;
-	int                       telling;
 	bool                      has_file;    /* the driver holds one for us */
 	bool                      discard_due;
 };
@@ -113,6 +116,13 @@ struct smtp_server {
 void smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
     struct bytes peer_address, struct bytes peer_name, bool may_relay);
 void smtp_server_finish(struct smtp_server *s);
+
+/*
+ * For the log: told of each refusal from inside the calls below, but not of what came
+ * with answer_commit. Its views live for that call.
+ */
+void smtp_server_watch(
+    struct smtp_server *s, smtp_refused *refused, void *context);
 
 /* The greeting; or instead of it a refusal (421, 554), which closes. */
 void smtp_server_greet(struct smtp_server *s);
@@ -149,9 +159,6 @@ void         smtp_server_body_failed(struct smtp_server *s);
  */
 const struct envelope *smtp_server_envelope(const struct smtp_server *s);
 void smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply);
-
-/* SMTP_REFUSED; it and the envelope live until the next call. */
-const struct smtp_refusal *smtp_server_refusal(const struct smtp_server *s);
 
 /* What is to be sent; and how much of it was. */
 struct bytes smtp_server_output(const struct smtp_server *s);

@@ -16,7 +16,7 @@ enum smtp_state {
 	SMTP_STATE_READY,    /* no transaction is open */
 	SMTP_STATE_OPEN,     /* behind MAIL */
 	SMTP_STATE_DATA,     /* behind 354 */
-	SMTP_STATE_DATA_END, /* no more data is taken, some text not yet handed out */
+	SMTP_STATE_DATA_END, /* behind the final dot, some text not yet handed out */
 	SMTP_STATE_CLOSING,
 	SMTP_STATES
 };
@@ -30,14 +30,8 @@ enum smtp_question {
 
 /* A reply; a 5xx counts as an error. */
 void smtp_server_reply(struct smtp_server *s, struct smtp_reply reply);
-/* The recipient in question is refused; the reply is "<path>: text". */
-void smtp_server_refuse_recipient(
-    struct smtp_server *s, struct smtp_reply reply);
-/*
- * The driver hears that the message is refused while the envelope is still there:
- * false the first time, true once it has heard.
- */
-bool smtp_server_tell_refusal(struct smtp_server *s, struct smtp_reply reply);
+/* The same about the recipient in question: "<path>: text". */
+void smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply);
 
 void smtp_server_ask(struct smtp_server *s, enum smtp_question question);
 
@@ -52,8 +46,8 @@ void smtp_dialog_command(struct smtp_server *s, struct bytes line);
 /* Mail data, in the state DATA. Returns how much of the input was used. */
 size_t smtp_intake_feed(struct smtp_server *s, struct bytes input);
 /*
- * The data ended (DATA_END), and what is to be stored was handed out: refuse the
- * message, or ask for the commit.
+ * The data ended, and what is to be stored was handed out: refuse the message,
+ * or ask for the commit.
  */
 void smtp_intake_judge(struct smtp_server *s);
 

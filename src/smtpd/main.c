@@ -1,77 +1,93 @@
 /*
- * ampel-smtpd: takes SMTP from the network. May be asked nothing but to listen and to
- * stop; asks lookup who may connect and who exists, and hands messages to hiq or queue.
+ * ampel-smtpd: a worker of one listener. Talks SMTP with strangers; asks lookup
+ * about addresses and hands messages to hiq or the queue. May be asked nothing.
  */
 #include <stdio.h>
 #include <unistd.h>
 
+#include "io/log.h"
+#include "service/lookup_client.h"
 #include "service/service.h"
-#include "smtpd/policy.h"
+#include "service/submit.h"
 #include "smtpd/worker.h"
 
-static struct worker  worker;
-static struct policy *prepared; /* what the next `use` means */
+enum { OPEN_FILES = 64 * 1024 }; /* a session takes one, a message another */
+
+static struct worker worker;
+
+static void
+ended(void)
+{
+	service_end(0);
+}
 
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
-	struct policy *policy = policy_new(config, service_instance());
-
-	if (policy == NULL ||
-	    (worker.loop == NULL && !worker_begin(&worker, service_loop()))) {
-		snprintf(error, size, "no memory");
-		policy_release(policy);
-		return false;
-	}
-	policy_release(prepared);
-	prepared = policy;
-	return true;
+	(void)config;
+	if (worker.loop || worker_init(&worker, service_loop(), service_instance(),
+	                       service_directory(), ended))
+		return true;
+	snprintf(error, size, "no memory");
+	return false;
 }
 
 static void
 use(const struct config *config)
 {
-	(void)config;
-	worker_use(&worker, prepared);
-	prepared = NULL;
+	worker_use(&worker, config);
 }
 
 static void
 listen_on(struct bytes name, int socket)
 {
-	(void)name;
-	worker_listen(&worker, socket);
+	(void)name; /* there is only the one of this instance */
+	if (worker.is_stopping)
+		close(socket);
+	else
+		listeners_add(&worker.listeners, socket);
 }
 
+/* Whichever of hiq and queue comes last is the door. */
 static void
 peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 {
 	(void)serial;
 	(void)name;
-	if (role == ROLE_LOOKUP && worker.lookup)
+	switch (role) {
+	case ROLE_LOOKUP:
 		lookup_client_connect(worker.lookup, socket);
-	else if ((role == ROLE_HIQ || role == ROLE_QUEUE) && worker.submit)
-		submit_client_connect(worker.submit, socket);
-	else
-		close(socket);
-}
-
-static void
-on_stopped(void)
-{
-	service_end(0);
+		return;
+	case ROLE_HIQ:
+	case ROLE_QUEUE:
+		submit_client_connect(worker.commits.door, socket);
+		return;
+	case ROLE_NONE:
+	case ROLE_SMTPD:
+	case ROLE_DELIVER:
+	case ROLE_ADMIN:
+		break;
+	}
+	log_text("a neighbour that is none of ours");
+	close(socket);
 }
 
 static void
 stop(void)
 {
-	worker_stop(&worker, on_stopped);
+	if (worker.loop)
+		worker_stop(&worker);
+	else
+		service_end(0);
 }
 
 static void
 stats(struct buf *b)
 {
-	worker_add_stats(&worker, b);
+	buf_addf(b, "sessions %zu, accepted %llu, rejected %llu, deferred %llu",
+	    worker.n_sessions, (unsigned long long)worker.commits.n_accepted,
+	    (unsigned long long)worker.commits.n_rejected,
+	    (unsigned long long)worker.commits.n_deferred);
 }
 
 int
@@ -79,7 +95,7 @@ main(void)
 {
 	static const struct program program = {
 		.name = "ampel-smtpd",
-		.open_files = 16 * 1024,
+		.open_files = OPEN_FILES,
 		.prepare = prepare,
 		.use = use,
 		.listen = listen_on,

@@ -1,63 +1,61 @@
 #include "smtpd/policy.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { NAMES_MAX = 4096 };
+/* Whoever filters answers in time by himself; this is for one that hangs. */
+enum { COMMIT_GRACE_MS = 30 * 1000 };
 
-/* Beyond the filters' own deadline: what waits for the queue, and the way there. */
-enum { COMMIT_SLACK_MS = 30 * 1000 };
-
-static size_t
-size_of(uint64_t n)
+static struct bytes
+copy(char **at, struct bytes string)
 {
-	return n < SIZE_MAX ? (size_t)n : SIZE_MAX;
+	struct bytes result = { *at, string.n };
+
+	if (string.n > 0)
+		memcpy(*at, string.p, string.n);
+	*at += string.n;
+	return result;
 }
 
 struct policy *
-policy_new(const struct config *c, struct bytes listener)
+policy_new(const struct config *config, struct bytes listener)
 {
-	struct policy *p = calloc(1, sizeof *p);
+	struct policy *p = malloc(sizeof *p + config->hostname.n + listener.n);
+	char          *at;
 
 	if (p == NULL)
 		return NULL;
-	arena_init(&p->arena, NAMES_MAX);
-	p->references = 1;
-	p->smtp = (struct smtp_policy){
-		.hostname = arena_copy(&p->arena, c->hostname),
-		.listener = arena_copy(&p->arena, listener),
-		.size_max = c->message_size,
-		.recipients_max = size_of(c->recipients),
-		.errors_max = size_of(c->errors),
-		.hops_max = size_of(c->hops),
-		.bounce_single_recipient = c->bounce_single_recipient,
-		.refuse_relay_probes = c->refuse_relay_probes,
+	at = p->strings;
+	*p = (struct policy){
+		.holders = 1,
+		.command_timeout_ms = config->command_timeout_ms,
+		.data_timeout_ms = config->data_timeout_ms,
+		.session_timeout_ms = config->session_timeout_ms,
+		.commit_timeout_ms = config->filter_deadline_ms + COMMIT_GRACE_MS,
 	};
-	p->sessions_max = c->sessions;
-	p->sessions_per_address_max = c->sessions_per_address;
-	p->message_memory = c->message_memory;
-	p->command_timeout_ms = c->command_timeout_ms;
-	p->data_timeout_ms = c->data_timeout_ms;
-	p->session_timeout_ms = c->session_timeout_ms;
-	p->commit_timeout_ms = c->filter_deadline_ms + COMMIT_SLACK_MS;
-	if (p->smtp.hostname.p == NULL || p->smtp.listener.p == NULL) {
-		policy_release(p);
-		return NULL;
-	}
+	p->smtp = (struct smtp_policy){
+		.hostname = copy(&at, config->hostname),
+		.listener = copy(&at, listener),
+		.size_max = config->message_size,
+		.recipients_max = config->recipients,
+		.errors_max = config->errors,
+		.hops_max = config->hops,
+		.bounce_single_recipient = config->bounce_single_recipient,
+		.refuse_relay_probes = config->refuse_relay_probes,
+	};
 	return p;
 }
 
 struct policy *
 policy_hold(struct policy *p)
 {
-	p->references++;
+	p->holders++;
 	return p;
 }
 
 void
-policy_release(struct policy *p)
+policy_drop(struct policy *p)
 {
-	if (p == NULL || --p->references > 0)
-		return;
-	arena_finish(&p->arena);
-	free(p);
+	if (p && --p->holders == 0)
+		free(p);
 }

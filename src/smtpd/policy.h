@@ -1,33 +1,30 @@
 /*
- * What a listener allows, from one configuration. A session keeps the policy that it
- * began with: a reload changes nothing under a client in the middle of a message.
+ * What a session needs of the configuration, copied. Sessions keep the one that
+ * they began with.
  */
 #ifndef AMPEL_SMTPD_POLICY_H
 #define AMPEL_SMTPD_POLICY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
 #include "mail/config.h"
 #include "proto/smtp_server.h"
 
 struct policy {
+	size_t             holders;
 	struct smtp_policy smtp;
-	uint64_t           sessions_max;
-	uint64_t           sessions_per_address_max;
-	uint64_t           message_memory; /* bytes in memory files, of this process */
 	uint64_t           command_timeout_ms;
 	uint64_t           data_timeout_ms;
 	uint64_t           session_timeout_ms;
 	uint64_t           commit_timeout_ms;
-	struct arena       arena;      /* the names in smtp */
-	unsigned           references; /* private */
+	char               strings[]; /* of smtp */
 };
 
-/* With one reference. NULL: no memory. */
+/* Held once. NULL: no memory. */
 struct policy *policy_new(const struct config *config, struct bytes listener);
-struct policy *policy_hold(struct policy *policy);
+struct policy *policy_hold(struct policy *p);
 /* NULL is allowed. */
-void           policy_release(struct policy *policy);
+void           policy_drop(struct policy *p);
 
 #endif

@@ -1,417 +1,544 @@
 #include "smtpd/session.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
-#include "smtpd/peer_address.h"
-#include "smtpd/record.h"
-#include "smtpd/session_private.h"
+#include "io/clock.h"
+#include "proto/smtp_server.h"
+#include "smtpd/journal.h"
+#include "smtpd/wire.h"
+#include "smtpd/worker.h"
 
-/*
- * Closing with unread input in the socket makes the kernel reset the connection, and
- * the client may lose our last reply. So we stop sending and wait for its end, a while.
- */
-enum { LINGER_MS = 2000 };
-
-/* Output that the socket did not take at once. */
-struct output {
-	uv_write_t      request; /* first: the request is the output */
-	struct session *session;
-	char            bytes[];
+enum {
+	READ_MAX = 64 * 1024,
+	LINGER_MS = 2000,
+	STOPPING_TIMEOUT_MS = 30 * 1000,
+	REFUSALS_LOGGED = 100,       /* of one session */
+	REFUSED_SESSIONS_LOGGED = 20, /* a second */
 };
 
-/* --- the end --- */
+enum session_state {
+	SESSION_CONNECTING, /* may that address connect? The engine has not begun */
+	SESSION_OPEN,
+	SESSION_LINGERING,  /* all is said; until the client has read it */
+	SESSION_CLOSED,
+};
+
+/* Without memory of its own while it is idle. */
+struct session {
+	struct wire             wire;
+	struct smtp_server      smtp;
+	struct message          message;
+	enum session_state      state;
+	struct session         *next, *before;
+	struct worker          *worker;
+	struct policy          *policy;
+	struct lookup_question *question;
+	struct commit          *commit;
+	uint64_t                began_ms, deadline_ms;
+	bool                    has_ended; /* nothing more comes from the client */
+	bool                    is_reading;
+	unsigned                n_refusals;
+	uint8_t                 address[16];
+	char                    peer[INET6_ADDRSTRLEN];
+};
+
+static void pump(struct session *s);
+
+static const struct smtp_reply trouble = { 451, { 4, 3, 0 },
+	BYTES_INIT("mail server temporarily rejected message") };
+
+/* --- its end --- */
 
 static void
-on_closed(uv_handle_t *handle)
+free_session(uv_handle_t *handle)
 {
-	struct session *s = (struct session *)handle;
+	free(handle->data);
+}
 
-	worker_session_closed(s->worker, s);
-	policy_release(s->policy);
-	free(s);
+/* All but the connection. */
+static void
+release(struct session *s)
+{
+	lookup_forget(s->question);
+	s->question = NULL;
+	if (s->commit)
+		commit_leave(s->commit, COMMIT_CLIENT_GONE);
+	s->commit = NULL;
+	message_drop(&s->message);
+	if (s->state == SESSION_OPEN)
+		smtp_server_finish(&s->smtp);
+	policy_drop(s->policy);
+	s->policy = NULL;
 }
 
 static void
 close_session(struct session *s)
 {
-	if (uv_is_closing((uv_handle_t *)&s->tcp))
-		return;
-	transaction_drop(s);
-	lookup_forget(s->question);
-	s->question = NULL;
-	crowd_leave(&s->worker->crowd, &s->crowd);
-	smtp_server_finish(&s->smtp);
-	uv_close((uv_handle_t *)&s->tcp, on_closed);
+	struct worker *w = s->worker;
+
+	release(s);
+	s->state = SESSION_CLOSED;
+	if (s->before)
+		s->before->next = s->next;
+	else
+		w->sessions = s->next;
+	if (s->next)
+		s->next->before = s->before;
+	limits_leave(&w->limits, s->address);
+	uv_close((uv_handle_t *)&s->wire.tcp, free_session);
+	worker_session_ended(w);
 }
 
+/*
+ * Closing while the client still sends would reset the connection, and with that
+ * the reply could be lost to him: first he is to hear that we are done.
+ */
 static void
 linger(struct session *s)
 {
-	uv_os_fd_t fd;
-
-	s->phase = LINGERING;
-	if (s->output)
-		return; /* on_written comes back here */
-	if (s->is_gone || s->worker->is_stopping ||
-	    uv_fileno((uv_handle_t *)&s->tcp, &fd) != 0 ||
-	    shutdown(fd, SHUT_WR) == -1) {
+	if (s->has_ended) {
 		close_session(s);
 		return;
 	}
-	s->deadline_ms = uv_now(s->worker->loop) + LINGER_MS;
+	release(s);
+	s->state = SESSION_LINGERING;
+	s->deadline_ms = clock_monotonic_ms() + LINGER_MS;
+	wire_end(&s->wire);
+}
+
+/* --- output --- */
+
+/* A transaction may come to its end when we stop, but not sleep until then. */
+static void
+renew_deadline(struct session *s)
+{
+	uint64_t ms = smtp_server_is_in_data(&s->smtp)
+	    ? s->policy->data_timeout_ms
+	    : s->policy->command_timeout_ms;
+
+	if (s->worker->is_stopping && ms > STOPPING_TIMEOUT_MS)
+		ms = STOPPING_TIMEOUT_MS;
+	s->deadline_ms = clock_monotonic_ms() + ms;
 }
 
 static void
-gone(struct session *s)
+client_gone(struct session *s)
 {
-	s->is_gone = true;
+	s->has_ended = true;
 	smtp_server_gone(&s->smtp);
 }
 
-/* --- time --- */
-
-/* The client has to do something; what the whole session may take is the limit. */
 static void
-arm(struct session *s)
+on_sent(struct wire *wire, bool is_gone)
 {
-	const struct policy *p = s->policy;
-	uint64_t             end = s->begun_ms + p->session_timeout_ms;
+	struct session *s = wire->tcp.data;
 
-	if (s->handover)
-		return;
-	s->deadline_ms = uv_now(s->worker->loop) +
-	    (smtp_server_is_in_data(&s->smtp) ? p->data_timeout_ms
-	                                      : p->command_timeout_ms);
-	if (s->deadline_ms > end)
-		s->deadline_ms = end;
+	if (is_gone)
+		client_gone(s);
+	pump(s);
 }
 
-/* --- sending --- */
-
-static void
-on_written(uv_write_t *request, int status)
-{
-	struct output  *output = (struct output *)request;
-	struct session *s = output->session;
-
-	free(output);
-	s->output = NULL;
-	if (uv_is_closing((uv_handle_t *)&s->tcp))
-		return;
-	if (status < 0)
-		gone(s);
-	arm(s);
-	if (s->phase == LINGERING)
-		linger(s);
-	else
-		session_pump(s);
-}
-
-/* What the socket does not take now is sent later; till then the engine rests. */
-static bool
-send_later(struct session *s, struct bytes rest)
-{
-	struct output *output = malloc(sizeof *output + rest.n);
-	uv_buf_t       buf;
-
-	if (output == NULL)
-		return false;
-	memcpy(output->bytes, rest.p, rest.n);
-	output->session = s;
-	buf = uv_buf_init(output->bytes, (unsigned)rest.n);
-	if (uv_write(&output->request, (uv_stream_t *)&s->tcp, &buf, 1,
-	        on_written) != 0) {
-		free(output);
-		return false;
-	}
-	s->output = output;
-	return true;
-}
-
-/* False: the client is gone, and the engine knows. */
+/* True when nothing is left to be sent. */
 static bool
 flush(struct session *s)
 {
-	struct bytes out = smtp_server_output(&s->smtp);
-	uv_buf_t     buf;
-	int          sent;
+	struct bytes     output = smtp_server_output(&s->smtp);
+	enum wire_result result = wire_send(&s->wire, output, on_sent);
 
-	if (out.n == 0)
-		return true;
-	buf.base = (char *)(uintptr_t)out.p;
-	buf.len = out.n;
-	sent = uv_try_write((uv_stream_t *)&s->tcp, &buf, 1);
-	if (sent == UV_EAGAIN)
-		sent = 0;
-	if (sent < 0 || ((size_t)sent < out.n &&
-	                    !send_later(s, bytes_from(out, (size_t)sent)))) {
-		gone(s);
-		return false;
+	if (output.n > 0)
+		renew_deadline(s);
+	if (result == WIRE_GONE)
+		client_gone(s);
+	else
+		smtp_server_sent(&s->smtp, output.n);
+	return result == WIRE_SENT;
+}
+
+/* --- questions and answers --- */
+
+static void
+on_recipient(enum recipient_answer answer, void *context)
+{
+	/* Nothing here sends mail elsewhere yet: relaying is denied to all. */
+	static const enum smtp_recipient_answer answers[] = {
+		[RECIPIENT_UNKNOWN] = SMTP_RECIPIENT_UNKNOWN,
+		[RECIPIENT_NOT_OURS] = SMTP_RECIPIENT_NOT_OURS,
+		[RECIPIENT_OK] = SMTP_RECIPIENT_OK,
+		[RECIPIENT_TRY_LATER] = SMTP_RECIPIENT_TRY_LATER,
+	};
+	struct session *s = context;
+
+	s->question = NULL;
+	smtp_server_answer_recipient(&s->smtp, answers[answer]);
+	pump(s);
+}
+
+static void
+ask_recipient(struct session *s)
+{
+	s->question = lookup_recipient(s->worker->lookup,
+	    smtp_server_recipient(&s->smtp), on_recipient, s);
+	if (s->question == NULL)
+		smtp_server_answer_recipient(&s->smtp, SMTP_RECIPIENT_TRY_LATER);
+}
+
+static void
+open_message(struct session *s)
+{
+	uint64_t  now = clock_now_ms();
+	uint8_t   random[ID_RANDOM];
+	struct id id;
+
+	if (!message_open(&s->message, &s->worker->memory)) {
+		smtp_server_answer_data(&s->smtp, NULL, 0);
+		return;
 	}
-	smtp_server_sent(&s->smtp, out.n);
-	arm(s);
+	random_fill(random, sizeof random);
+	id = id_make(now, random);
+	smtp_server_answer_data(&s->smtp, &id, now);
+}
+
+static void
+store_body(struct session *s)
+{
+	if (!message_add(&s->message, smtp_server_body(&s->smtp)))
+		smtp_server_body_failed(&s->smtp);
+}
+
+/*
+ * The promise is the answer's: 250 comes from the queue, for what is safe, and is
+ * passed on as it is.
+ */
+static void
+on_committed(const struct submit_result *result, void *context)
+{
+	struct session *s = context;
+
+	s->commit = NULL;
+	message_drop(&s->message);
+	smtp_server_answer_commit(&s->smtp,
+	    (struct smtp_reply){ result->code, result->status, result->text });
+	pump(s);
+}
+
+static void
+commit(struct session *s)
+{
+	if (message_seal(&s->message))
+		s->commit = commit_begin(&s->worker->commits,
+		    smtp_server_envelope(&s->smtp), s->message.fd, on_committed, s);
+	message_handed_on(&s->message);
+	if (s->commit == NULL) {
+		message_drop(&s->message);
+		smtp_server_answer_commit(&s->smtp, trouble);
+		return;
+	}
+	s->deadline_ms = clock_monotonic_ms() + s->policy->commit_timeout_ms;
+}
+
+static void
+discard(struct session *s)
+{
+	if (s->commit)
+		commit_leave(s->commit, COMMIT_CLIENT_GONE);
+	s->commit = NULL;
+	message_drop(&s->message);
+}
+
+/* --- the story --- */
+
+/*
+ * The client is gone, and what he sent before was done. Behind an open question some
+ * of it may still wait; without that, nobody waits for the answer.
+ */
+static bool
+leaves(struct session *s, bool is_waiting)
+{
+	if (!s->has_ended ||
+	    (is_waiting && smtp_server_room(&s->smtp) < SMTP_INPUT_MAX))
+		return false;
+	smtp_server_gone(&s->smtp);
 	return true;
 }
 
-/* --- receiving --- */
+static void
+run(struct session *s)
+{
+	enum smtp_event event;
+
+	while (s->state == SESSION_OPEN && !wire_is_sending(&s->wire)) {
+		event = smtp_server_next(&s->smtp);
+		switch (event) {
+		case SMTP_ASK_RECIPIENT:
+			ask_recipient(s);
+			break;
+		case SMTP_ASK_DATA:
+			open_message(s);
+			break;
+		case SMTP_BODY:
+			store_body(s);
+			break;
+		case SMTP_COMMIT:
+			commit(s);
+			break;
+		case SMTP_DISCARD:
+			discard(s);
+			break;
+		case SMTP_FLUSH:
+			flush(s);
+			break;
+		case SMTP_WAIT:
+		case SMTP_MORE:
+			if (flush(s) && !leaves(s, event == SMTP_WAIT))
+				return;
+			break;
+		case SMTP_CLOSE:
+			if (flush(s))
+				linger(s);
+			break;
+		}
+	}
+}
+
+/* --- input --- */
+
+static char input[READ_MAX]; /* for whoever is read just now */
 
 static void
-on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
-	struct session *s = (struct session *)handle;
-	size_t          room = WORKER_READ_MAX;
+	struct session *s = handle->data;
+	size_t          room = sizeof input;
 
 	(void)suggested;
-	if (s->phase != LINGERING && smtp_server_room(&s->smtp) < room)
+	if (s->state == SESSION_OPEN && smtp_server_room(&s->smtp) < room)
 		room = smtp_server_room(&s->smtp);
-	*buf = uv_buf_init(s->worker->read, (unsigned)room);
+	buf->base = input;
+	buf->len = room;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+
+/* An open question does not stop us: who leaves during the filters is noticed. */
+static void
+read_or_not(struct session *s)
+{
+	uv_stream_t *stream = (uv_stream_t *)&s->wire.tcp;
+	bool         wants = !s->has_ended &&
+	    (s->state == SESSION_LINGERING ||
+	        (s->state == SESSION_OPEN && smtp_server_room(&s->smtp) > 0));
+
+	if (s->state == SESSION_CLOSED || wants == s->is_reading)
+		return;
+	s->is_reading = wants;
+	if (wants)
+		uv_read_start(stream, give_room, on_read);
+	else
+		uv_read_stop(stream);
+}
+
+static void
+pump(struct session *s)
+{
+	run(s);
+	read_or_not(s);
 }
 
 static void
 on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
-	struct session *s = (struct session *)stream;
+	struct session *s = stream->data;
 
 	if (n == 0)
 		return;
-	if (s->phase == LINGERING) {
-		if (n < 0)
+	if (n < 0)
+		s->has_ended = true;
+	if (s->state == SESSION_LINGERING) {
+		if (s->has_ended)
 			close_session(s);
 		return;
 	}
-	if (n < 0) {
-		gone(s);
-	} else {
+	if (n > 0)
 		smtp_server_feed(
 		    &s->smtp, (struct bytes){ buf->base, (size_t)n });
-		if (smtp_server_is_in_data(&s->smtp))
-			arm(s);
-	}
-	session_pump(s);
+	else if (n != UV_EOF)
+		smtp_server_gone(&s->smtp); /* reset: what waits is void */
+	if (n > 0 && smtp_server_is_in_data(&s->smtp))
+		renew_deadline(s);
+	pump(s);
 }
+
+/* --- its beginning --- */
 
 /*
- * While a question is open we go on reading as long as there is room: a client that
- * leaves is noticed.
+ * Who only mistypes is not worth a line. Many refusals in one session say nothing new, and
+ * the disk of the log is not the client's.
  */
 static void
-set_reading(struct session *s)
+on_refused(const struct smtp_refusal *refusal, void *context)
 {
-	bool wanted = s->phase == LINGERING ||
-	    (s->phase == TALKING && smtp_server_room(&s->smtp) > 0);
+	struct session *s = context;
+	unsigned        code = refusal->reply.code;
+	bool is_syntax = code >= 500 && code <= 504 && refusal->recipient.n == 0;
 
-	if (wanted == s->is_reading || uv_is_closing((uv_handle_t *)&s->tcp))
+	if ((is_syntax && !refusal->closes) || s->worker->is_stopping ||
+	    s->n_refusals >= REFUSALS_LOGGED)
 		return;
-	if (wanted && uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read) != 0)
-		close_session(s);
-	else if (!wanted)
-		uv_read_stop((uv_stream_t *)&s->tcp);
-	s->is_reading = wanted;
-}
-
-/* --- the story --- */
-
-/* One event. False: there is nothing more to do now. */
-static bool
-serve(struct session *s)
-{
-	switch (smtp_server_next(&s->smtp)) {
-	case SMTP_ASK_RECIPIENT:
-		transaction_ask_recipient(s);
-		return true;
-	case SMTP_ASK_DATA:
-		transaction_open_file(s);
-		return true;
-	case SMTP_BODY:
-		transaction_store(s);
-		return true;
-	case SMTP_COMMIT:
-		transaction_commit(s);
-		flush(s); /* filters take their time */
-		return true;
-	case SMTP_REFUSED:
-		record_refusal(smtp_server_envelope(&s->smtp),
-		    smtp_server_refusal(&s->smtp));
-		return true;
-	case SMTP_DISCARD:
-		transaction_drop(s);
-		return true;
-	case SMTP_FLUSH:
-		flush(s);
-		return true;
-	case SMTP_MORE:
-		return !flush(s);
-	case SMTP_WAIT:
-		return false;
-	case SMTP_CLOSE:
-		flush(s);
-		linger(s);
-		return false;
-	}
-	return false;
-}
-
-void
-session_pump(struct session *s)
-{
-	while (s->output == NULL && s->phase != LINGERING)
-		if (!serve(s))
-			break;
-	set_reading(s);
-}
-
-void
-session_tick(struct session *s)
-{
-	if (uv_is_closing((uv_handle_t *)&s->tcp) ||
-	    uv_now(s->worker->loop) < s->deadline_ms)
-		return;
-	if (s->output || s->phase != TALKING) {
-		close_session(s);
-		return;
-	}
-	if (s->handover)
-		transaction_give_up(s);
-	else
-		smtp_server_timeout(&s->smtp);
-	session_pump(s);
-}
-
-void
-session_stop(struct session *s)
-{
-	if (uv_is_closing((uv_handle_t *)&s->tcp))
-		return;
-	if (s->phase == LINGERING) {
-		close_session(s);
-		return;
-	}
-	smtp_server_shutdown(&s->smtp);
-	session_pump(s);
-}
-
-/* --- the beginning --- */
-
-/* Said at once, without waiting for anything of it. */
-static void
-refuse(struct session *s, struct smtp_reply reply)
-{
-	record_connect(bytes_of(s->address), &reply);
-	smtp_server_refuse(&s->smtp, reply);
-	flush(s);
-	close_session(s);
+	s->n_refusals++;
+	journal_refusal(bytes_of(s->peer), refusal);
 }
 
 static void
-on_connect_answer(bool try_later, bool allowed, bool inside, void *context)
+on_connect(bool try_later, bool allowed, bool inside, void *context)
 {
 	struct session *s = context;
 
 	s->question = NULL;
-	if (try_later) {
-		refuse(s, SMTP_REPLY(421, 4, 3, 0, "try again later"));
-		return;
-	}
-	if (!allowed) {
-		refuse(s, SMTP_REPLY(554, 5, 7, 1, "this host may not connect"));
-		return;
-	}
-	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->address),
-	    BYTES(""), inside);
-	s->phase = TALKING;
-	smtp_server_greet(&s->smtp);
-	session_pump(s);
-}
-
-/* Whether there are too many of them already; then it is refused. */
-static bool
-refuse_crowd(struct session *s, const uint8_t address[16])
-{
-	const struct policy *p = s->policy;
-
-	if (s->worker->n_sessions > p->sessions_max) {
-		refuse(s, SMTP_REPLY(421, 4, 3, 2, "too many connections"));
-		return true;
-	}
-	if (crowd_count(&s->worker->crowd, address) >=
-	    p->sessions_per_address_max) {
-		refuse(s, SMTP_REPLY(
-		    421, 4, 7, 0, "too many connections from your address"));
-		return true;
-	}
-	return false;
+	s->state = SESSION_OPEN;
+	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->peer), BYTES(""),
+	    !try_later && inside);
+	smtp_server_watch(&s->smtp, on_refused, s);
+	renew_deadline(s);
+	if (try_later)
+		smtp_server_refuse(&s->smtp,
+		    SMTP_REPLY(421, 4, 3, 0, "mail server cannot answer now; "
+		                             "come back later"));
+	else if (!allowed)
+		smtp_server_refuse(&s->smtp,
+		    SMTP_REPLY(554, 5, 7, 1, "you may not connect to this server"));
+	else
+		smtp_server_greet(&s->smtp);
+	pump(s);
 }
 
 static void
-begin(struct session *s)
+refuse(struct session *s, enum limits_result result)
 {
-	uint8_t address[16];
+	static const struct {
+		struct bytes reply;
+		const char  *why;
+	} refusals[] = {
+		[LIMITS_TOO_MANY] = {
+		    BYTES_INIT("421 4.3.2 too many sessions; come back later\r\n"),
+		    "too many sessions" },
+		[LIMITS_TOO_MANY_OF_THEM] = {
+		    BYTES_INIT("421 4.7.0 too many sessions from your address\r\n"),
+		    "too many sessions from this address" },
+	};
 
-	if (!peer_address_read(&s->tcp, s->address, address)) {
-		close_session(s);
-		return;
-	}
-	if (refuse_crowd(s, address))
-		return;
-	crowd_join(&s->worker->crowd, &s->crowd, address);
-	uv_tcp_nodelay(&s->tcp, 1);
-	arm(s);
-	s->question = lookup_connect(s->worker->lookup, s->policy->smtp.listener,
-	    bytes_of(s->address), on_connect_answer, s);
+	/* The first bytes of a connection always find room. */
+	wire_send(&s->wire, refusals[result].reply, on_sent);
+	s->state = SESSION_CLOSED;
+	uv_close((uv_handle_t *)&s->wire.tcp, free_session);
+	if (s->worker->n_refused++ < REFUSED_SESSIONS_LOGGED)
+		journal_session_refused(
+		    bytes_of(s->peer), 421, refusals[result].why);
+}
+
+static void
+enter(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	s->policy = policy_hold(w->policy);
+	s->began_ms = clock_monotonic_ms();
+	s->next = w->sessions;
+	if (s->next)
+		s->next->before = s;
+	w->sessions = s;
+	worker_session_began(w);
+	s->question = lookup_connect(
+	    w->lookup, w->listener, bytes_of(s->peer), on_connect, s);
 	if (s->question == NULL)
-		refuse(s, SMTP_REPLY(421, 4, 3, 0, "try again later"));
+		on_connect(true, false, false, s);
 }
 
 bool
-session_open(struct worker *w, uv_stream_t *listener)
+session_begin(struct worker *w, uv_stream_t *listening)
 {
-	struct session *s = calloc(1, sizeof *s);
+	struct session    *s = calloc(1, sizeof *s);
+	enum limits_result result;
 
 	if (s == NULL)
 		return false;
-	if (uv_tcp_init(w->loop, &s->tcp) != 0) {
-		free(s);
-		return false;
-	}
 	s->worker = w;
-	s->policy = policy_hold(w->policy);
-	s->begun_ms = uv_now(w->loop);
-	smtp_server_init(&s->smtp, &s->policy->smtp, BYTES(""), BYTES(""), false);
-	worker_session_opened(w, s);
-	if (uv_accept(listener, (uv_stream_t *)&s->tcp) == 0)
-		begin(s);
+	s->wire.tcp.data = s;
+	message_init(&s->message);
+	if (!wire_accept(&s->wire, w->loop, listening) ||
+	    !wire_peer(&s->wire, s->address, s->peer)) {
+		uv_close((uv_handle_t *)&s->wire.tcp, free_session);
+		return true;
+	}
+	result = limits_enter(&w->limits, s->address);
+	if (result == LIMITS_ENTERED)
+		enter(s);
 	else
-		close_session(s);
+		refuse(s, result);
 	return true;
 }
 
-/* --- the worker's list --- */
+/* --- time --- */
 
-struct session *
-session_next(const struct session *s)
+static void
+give_up(struct session *s)
 {
-	return s->next;
+	commit_leave(s->commit, COMMIT_GIVEN_UP);
+	s->commit = NULL;
+	message_drop(&s->message);
+	smtp_server_answer_commit(&s->smtp, trouble);
+	pump(s);
+}
+
+static void
+check_deadline(struct session *s, uint64_t now)
+{
+	bool is_late = now >= s->deadline_ms;
+
+	if (s->question)
+		return; /* lookup answers in time by itself */
+	if (s->commit) {
+		if (is_late)
+			give_up(s);
+		return;
+	}
+	if (s->state == SESSION_OPEN &&
+	    now - s->began_ms >= s->policy->session_timeout_ms)
+		is_late = true;
+	if (!is_late)
+		return;
+	if (s->state == SESSION_LINGERING || wire_is_sending(&s->wire)) {
+		close_session(s); /* it hears nothing any more */
+		return;
+	}
+	smtp_server_timeout(&s->smtp);
+	pump(s);
 }
 
 void
-session_link(struct session *s, struct session **list)
+sessions_check_deadlines(struct session *first, uint64_t now_ms)
 {
-	s->before = NULL;
-	s->next = *list;
-	if (*list)
-		(*list)->before = s;
-	*list = s;
+	struct session *next;
+
+	for (struct session *s = first; s; s = next) {
+		next = s->next;
+		check_deadline(s, now_ms);
+	}
 }
 
 void
-session_unlink(struct session *s, struct session **list)
+sessions_shut_down(struct session *first)
 {
-	if (s->before)
-		s->before->next = s->next;
-	else
-		*list = s->next;
-	if (s->next)
-		s->next->before = s->before;
+	struct session *next;
+
+	for (struct session *s = first; s; s = next) {
+		next = s->next;
+		if (s->state == SESSION_CONNECTING) {
+			close_session(s);
+		} else if (s->state == SESSION_OPEN) {
+			smtp_server_shutdown(&s->smtp);
+			if (s->commit == NULL)
+				renew_deadline(s);
+			pump(s);
+		}
+	}
 }

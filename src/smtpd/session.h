@@ -1,30 +1,23 @@
 /*
- * One SMTP session over TCP: it moves bytes between the socket and the engine, and
- * questions between the engine and the neighbours.
+ * One client's session: the driver of the SMTP engine. It joins the engine's
+ * questions to lookup and to the queue, its output to the wire, and keeps time.
  */
 #ifndef AMPEL_SMTPD_SESSION_H
 #define AMPEL_SMTPD_SESSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
-struct session;
 struct worker;
+struct session;
 
-/*
- * Accept what waits at the listener. False: there is no memory now, call again later. A
- * session frees itself when its connection is closed.
- */
-bool session_open(struct worker *w, uv_stream_t *listener);
+/* Accept a client. False: no memory, it still waits to be accepted. */
+bool session_begin(struct worker *w, uv_stream_t *listening);
 
-/* Look at its deadline. */
-void session_tick(struct session *s);
-/* The service stops: end now, or when the transaction is over. */
-void session_stop(struct session *s);
-
-/* In the worker's list. */
-struct session *session_next(const struct session *s);
-void            session_link(struct session *s, struct session **list);
-void            session_unlink(struct session *s, struct session **list);
+/* first: the worker's list; NULL is allowed. */
+void sessions_check_deadlines(struct session *first, uint64_t now_ms);
+/* Idle ones end, the others when their message has its answer. */
+void sessions_shut_down(struct session *first);
 
 #endif

@@ -1,7 +1,4 @@
-/*
- * One process of a listener: its sockets, its sessions, its neighbours, and what they
- * share.
- */
+/* What the sessions of one process share. */
 #ifndef AMPEL_SMTPD_WORKER_H
 #define AMPEL_SMTPD_WORKER_H
 
@@ -10,49 +7,43 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "base/buf.h"
+#include "mail/config.h"
 #include "service/lookup_client.h"
-#include "service/submit.h"
-#include "smtpd/crowd.h"
-#include "smtpd/message_file.h"
+#include "smtpd/commit.h"
+#include "smtpd/limits.h"
+#include "smtpd/listeners.h"
+#include "smtpd/message.h"
 #include "smtpd/policy.h"
 
-enum { WORKER_READ_MAX = 64 * 1024 };
-
 struct session;
-struct listener;
 
 struct worker {
 	uv_loop_t            *loop;
-	struct policy        *policy; /* for new sessions; NULL before the first `use` */
+	struct bytes          listener; /* its name */
+	struct listeners      listeners;
 	struct lookup_client *lookup;
-	struct submit_client *submit;
+	struct commits        commits;
 	struct message_memory memory;
-	struct crowd          crowd;
-	struct listener      *listeners;
-	struct session       *sessions;
+	struct limits         limits;
+	struct policy        *policy;   /* for sessions to come */
+	struct session       *sessions; /* all of them */
 	size_t                n_sessions;
-	uv_timer_t            timer;  /* looks at all deadlines, each second */
+	unsigned              n_refused; /* sessions, in this second */
+	uv_timer_t            timer;     /* one for all deadlines */
 	bool                  is_stopping;
-	void                (*stopped)(void);
-	char                  read[WORKER_READ_MAX]; /* what any session just read */
+	void                (*ended)(void); /* after worker_stop, the last is gone */
 };
 
-/* A zeroed worker. False: no memory. */
-bool worker_begin(struct worker *w, uv_loop_t *loop);
-/* Takes the reference. Listening sockets that wait are listened on from now on. */
-void worker_use(struct worker *w, struct policy *policy);
-/* Takes the socket. */
-void worker_listen(struct worker *w, int socket);
-/*
- * Accepts nothing more, lets every session end its transaction. stopped is called when the
- * last is gone, maybe from inside.
- */
-void worker_stop(struct worker *w, void (*stopped)(void));
-void worker_add_stats(const struct worker *w, struct buf *b);
+/* directory: for large messages, or NULL. False: no memory. */
+bool worker_init(struct worker *w, uv_loop_t *loop, struct bytes listener,
+    const char *directory, void (*ended)(void));
+/* For sessions that begin from now on; the first time, begin to take them. */
+void worker_use(struct worker *w, const struct config *config);
+/* No new sessions; those that are idle end, the others after their message. */
+void worker_stop(struct worker *w);
 
-/* For sessions: to be counted, and when its handle is closed. */
-void worker_session_opened(struct worker *w, struct session *s);
-void worker_session_closed(struct worker *w, struct session *s);
+/* By sessions: one more, one fewer. */
+void worker_session_began(struct worker *w);
+void worker_session_ended(struct worker *w);
 
 #endif

@@ -161,12 +161,6 @@ test_recipient_answers(void **state)
 		begin_recipient(&s);
 		smtp_server_answer_recipient(&s, rows[i].answer);
 		expect_output(&s, rows[i].reply);
-		if (rows[i].answer != SMTP_RECIPIENT_OK) {
-			assert_int_equal(smtp_server_next(&s), SMTP_REFUSED);
-			assert_true(bytes_equal(smtp_server_refusal(&s)->recipient,
-			    BYTES("Alice@MX.example")));
-		}
-		assert_int_equal(smtp_server_next(&s), SMTP_MORE);
 		smtp_server_finish(&s);
 	}
 }
@@ -267,7 +261,8 @@ test_no_file(void **state)
 	begin_data(&s);
 	smtp_server_answer_data(&s, NULL, 0);
 	assert_int_equal(smtp_server_next(&s), SMTP_MORE);
-	expect_output(&s, "451 4.3.0 try again later\r\n");
+	expect_output(&s, "250 2.1.5 ok\r\n451 4.3.0 try again later\r\n" +
+	    strlen("250 2.1.5 ok\r\n"));
 	assert_false(smtp_server_is_in_data(&s));
 	smtp_server_finish(&s);
 }
@@ -278,22 +273,11 @@ test_body_failed(void **state)
 	struct smtp_server s;
 
 	(void)state;
-	begin(&s);
-	/* a recipient's refusal is another one than the message's */
-	feed(&s, "EHLO a\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c%d@mx.example>\r\n");
-	assert_int_equal(feed(&s, "RCPT TO:<c@mx.example>\r\n"), SMTP_ASK_RECIPIENT);
-	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
-	assert_int_equal(feed(&s, "DATA\r\n"), SMTP_ASK_DATA);
-	smtp_server_answer_data(&s, &id, now_ms);
-	assert_int_equal(smtp_server_next(&s), SMTP_BODY);
+	begin_body(&s);
 	assert_int_equal(feed(&s, "Subject: one\r\n\r\n"), SMTP_BODY);
 	smtp_server_body_failed(&s);
 	assert_int_equal(feed(&s, "more\r\n"), SMTP_MORE);
-	assert_int_equal(feed(&s, ".\r\nQUIT\r\n"), SMTP_REFUSED);
-	assert_int_equal(smtp_server_refusal(&s)->reply.code, 452);
-	assert_int_equal(smtp_server_refusal(&s)->recipient.n, 0);
-	assert_int_equal(smtp_server_envelope(&s)->n_recipients, 1);
-	assert_int_equal(smtp_server_next(&s), SMTP_DISCARD);
+	assert_int_equal(feed(&s, ".\r\nQUIT\r\n"), SMTP_DISCARD);
 	assert_int_equal(smtp_server_next(&s), SMTP_CLOSE);
 	expect_output(&s,
 	    "452 4.3.1 no space for the message, try again later\r\n"
@@ -458,6 +442,52 @@ test_idle_memory(void **state)
 	smtp_server_finish(&s);
 }
 
+/* What was told to the watcher, one line each. */
+static void
+note_refusal(const struct smtp_refusal *r, void *context)
+{
+	struct buf *told = context;
+
+	buf_addf(told, "%u %.*s from=%.*s rcpt=%.*s%s\n", r->reply.code,
+	    BYTES_ARG(r->reply.text),
+	    BYTES_ARG(r->envelope ? r->envelope->reverse_path : BYTES("-")),
+	    BYTES_ARG(r->recipient), r->closes ? " closes" : "");
+}
+
+static void
+test_watch(void **state)
+{
+	struct smtp_server s;
+	struct buf         told;
+
+	(void)state;
+	buf_init(&told, 4096);
+	begin(&s);
+	smtp_server_watch(&s, note_refusal, &told);
+	assert_int_equal(feed(&s, "EHLO x\r\nRCPT TO:<a@mx.example>\r\n"), SMTP_MORE);
+	assert_int_equal(feed(&s,
+	    "MAIL FROM:<a@b.example>\r\nRCPT TO:<Al@mx.example>\r\n"),
+	    SMTP_ASK_RECIPIENT);
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_UNKNOWN);
+	assert_int_equal(feed(&s, "RCPT TO:<b@mx.example>\r\n"),
+	    SMTP_ASK_RECIPIENT);
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+	assert_int_equal(feed(&s, "DATA\r\n"), SMTP_ASK_DATA);
+	smtp_server_answer_data(&s, &id, now_ms);
+	assert_int_equal(smtp_server_next(&s), SMTP_BODY);
+	assert_int_equal(feed(&s, ".\r\n"), SMTP_COMMIT);
+	smtp_server_answer_commit(&s, SMTP_REPLY(554, 5, 7, 1, "the driver's own"));
+	assert_int_equal(smtp_server_next(&s), SMTP_MORE);
+	assert_int_equal(s.errors, 3);
+	assert_int_equal(feed(&s, "MAIL FROM:<>\r\nNOOP\n"), SMTP_CLOSE);
+	assert_true(bytes_equal(buf_bytes(&told), BYTES(
+	    "503 MAIL first from=- rcpt=\n"
+	    "550 nobody of that name here from=a@b.example rcpt=Al@mx.example\n"
+	    "500 a line ends with CR LF; closing from= rcpt= closes\n")));
+	buf_finish(&told);
+	smtp_server_finish(&s);
+}
+
 int
 main(void)
 {
@@ -472,6 +502,7 @@ main(void)
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_shutdown),
 		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_flush),
 		cmocka_unit_test(test_idle_memory),

@@ -334,9 +334,6 @@ pump(struct run *r, enum smtp_event *question, bool is_late)
 			buf_add_bytes(
 			    &r->message, smtp_server_body(&r->engine));
 			break;
-		case SMTP_REFUSED:
-			assert_true(smtp_server_refusal(&r->engine)->reply.code >= 400);
-			break;
 		case SMTP_DISCARD:
 			buf_clear(&r->message);
 			break;
@@ -473,14 +470,14 @@ check_same(const char *name, const struct script *script, const struct run *whol
 }
 
 /*
- * Long ones, with much filling, are cut at every position near both ends and at some
- * between.
+ * Long ones, with much filling, are cut at every position in the first and last
+ * kilobyte and at some between.
  */
 static size_t
 next_position(size_t at, size_t len)
 {
-	if (len > 4096 && at > 300 && at + 100 < len)
-		return at + 1009;
+	if (len > 8192 && at > 1024 && at + 1024 < len)
+		return at + 997;
 	return at + 1;
 }
 

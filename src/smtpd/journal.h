@@ -1,0 +1,32 @@
+/* The log lines of ampel-smtpd, DESIGN section 11. */
+#ifndef AMPEL_SMTPD_JOURNAL_H
+#define AMPEL_SMTPD_JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "mail/id.h"
+#include "proto/smtp_server.h"
+#include "service/submit.h"
+
+/* What became of one message. */
+struct journal_message {
+	struct id    id;
+	struct bytes peer, from;
+	size_t       n_recipients;
+	uint64_t     size_bytes;
+	uint64_t     ms; /* from the final dot to the answer */
+};
+
+/* ev=session-refused. why is a literal. */
+void journal_session_refused(struct bytes peer, unsigned code, const char *why);
+/* ev=reject or ev=defer, of a recipient or a command. */
+void journal_refusal(struct bytes peer, const struct smtp_refusal *refusal);
+/* ev=accept, ev=reject or ev=defer by its code. why: NULL for its text. */
+void journal_result(const struct journal_message *m,
+    const struct submit_result *result, const char *why);
+/* ev=cancel: it was not handed over. why is a literal. */
+void journal_cancel(const struct journal_message *m, const char *why);
+
+#endif
