@@ -362,7 +362,7 @@ prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
 		snprintf(error, size, "no memory");
 		return EXIT_TROUBLE;
 	}
-	return open_listeners(s, error, size) ? 0 : EXIT_TROUBLE;
+	return open_listeners(s, error, size) ? 0 : EXIT_CONFIG;
 }
 
 static void

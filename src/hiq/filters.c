@@ -62,7 +62,7 @@ copy_all(struct filters *f, const struct config *config)
 }
 
 struct filters *
-filters_of(const struct config *config)
+filters_of(const struct config *config, const char *scratch)
 {
 	struct filters *f = calloc(1, sizeof *f);
 
@@ -70,6 +70,7 @@ filters_of(const struct config *config)
 		return NULL;
 	arena_init(&f->arena, ARENA_MAX);
 	f->holders = 1;
+	f->scratch = scratch;
 	f->deadline_ms = config->filter_deadline_ms;
 	f->concurrency = config->filter_concurrency;
 	f->message_max = config->message_size + MESSAGE_ROOM;

@@ -25,10 +25,11 @@ struct filters {
 	uint64_t             deadline_ms;
 	uint64_t             concurrency;
 	uint64_t             message_max; /* bytes, room included */
+	const char          *scratch;     /* folder for large copies; NULL: none */
 };
 
 /* Held once. NULL: no memory. */
-struct filters *filters_of(const struct config *config);
+struct filters *filters_of(const struct config *config, const char *scratch);
 struct filters *filters_hold(struct filters *f);
 /* NULL is allowed. */
 void            filters_release(struct filters *f);

@@ -182,11 +182,12 @@ add_marks(struct judge *j)
 	buf_init(&marks, MARKS_MAX);
 	pipeline_add_marks(j->pipeline, &j->verdict, &marks);
 	if (!marks.failed && marks.len > 0)
-		fd = memfile_new("judged");
+		fd = memfile_new_for("judged", j->filters->scratch,
+		    j->size_bytes + marks.len);
 	if (fd != -1 &&
 	    (memfile_write(fd, buf_bytes(&marks)) == -1 ||
 	        memfile_copy(j->fd, j->size_bytes, fd) == -1 ||
-	        memfile_seal(fd) == -1)) {
+	        memfile_seal_if_memory(fd) == -1)) {
 		close(fd);
 		fd = -1;
 	}
@@ -304,7 +305,7 @@ advance(struct judge *j)
 	while (pipeline_next(j->pipeline, &j->first, &j->n)) {
 		struct stage_task task = { j->loop, &j->filters->list[j->first],
 			j->n, j->envelope, j->fd, j->size_bytes,
-			j->filters->message_max };
+			j->filters->message_max, j->filters->scratch };
 
 		j->stage_began_ms = clock_monotonic_ms();
 		j->stage = stage_start(&task, on_stage_done, j);

@@ -42,7 +42,7 @@ begin(const struct filters *filters)
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
-	struct filters *filters = filters_of(config);
+	struct filters *filters = filters_of(config, service_directory());
 
 	if (filters == NULL || (hiq.server == NULL && !begin(filters))) {
 		snprintf(error, size, "out of memory");

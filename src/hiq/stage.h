@@ -19,9 +19,10 @@ struct stage_task {
 	const struct config_filter *filters; /* n neighbours */
 	size_t                      n;
 	const struct envelope      *envelope;
-	int                         fd;      /* the message, sealed; stays the caller's */
+	int                         fd;      /* the message; stays the caller's */
 	uint64_t                    size_bytes;
 	uint64_t                    output_max;
+	const char                 *scratch; /* folder for large output, or NULL */
 };
 
 /* What came of it. The views live for the call that reports it. */

@@ -271,7 +271,7 @@ on_later(uv_timer_t *timer)
 		if (!s->processes[i].is_stopped)
 			fill_result(&s->processes[i], &results[i]);
 	}
-	if (s->output != -1 && memfile_seal(s->output) == -1)
+	if (s->output != -1 && memfile_seal_if_memory(s->output) == -1)
 		results[s->task.n - 1] = (struct stage_result){
 			.colour = COLOUR_ERROR,
 			.reason = BYTES_INIT("its output could not be kept"),
@@ -533,7 +533,8 @@ stage_program_start(
 		init_process(s, i);
 	s->environment = environment_of(&s->arena, task->envelope);
 	if (task->filters[0].kind == FILTER_COMMAND)
-		s->output = memfile_new("filtered");
+		s->output = memfile_new_for("filtered", task->scratch,
+		    task->size_bytes);
 	if (s->environment == NULL ||
 	    (task->filters[0].kind == FILTER_COMMAND && s->output == -1)) {
 		close_stage(s);

@@ -27,6 +27,14 @@ memfile_new_on_disk(const char *directory)
 }
 
 int
+memfile_new_for(const char *name, const char *directory, uint64_t size_bytes)
+{
+	return directory == NULL || size_bytes <= MEMFILE_LARGE
+	    ? memfile_new(name)
+	    : memfile_new_on_disk(directory);
+}
+
+int
 memfile_write(int fd, struct bytes content)
 {
 	return file_write_all(fd, content);
@@ -36,6 +44,14 @@ int
 memfile_seal(int fd)
 {
 	return fcntl(fd, F_ADD_SEALS, ALL_SEALS);
+}
+
+int
+memfile_seal_if_memory(int fd)
+{
+	if (fcntl(fd, F_GET_SEALS) == -1 && errno == EINVAL)
+		return 0;
+	return memfile_seal(fd);
 }
 
 int

@@ -19,12 +19,22 @@ int memfile_new(const char *name);
 int memfile_new_on_disk(const char *directory);
 
 /*
+ * One for content of about that size: a memory file, or above MEMFILE_LARGE an
+ * unlinked file in directory (NULL: always a memory file). -1 with errno.
+ */
+enum { MEMFILE_LARGE = 1024 * 1024 };
+int memfile_new_for(
+    const char *name, const char *directory, uint64_t size_bytes);
+
+/*
  * Write all of it at the end, which is where the file offset is: whoever makes a file
  * only writes it. -1 with errno.
  */
 int memfile_write(int fd, struct bytes content);
 /* Nothing can write, grow, shrink or unseal it from now on. -1 with errno. */
 int memfile_seal(int fd);
+/* The same where it can be had: a file on disk has no seals, its receiver copies it. */
+int memfile_seal_if_memory(int fd);
 
 /* A sealed memory file with that content. -1 with errno. */
 int memfile_of(const char *name, struct bytes content);

@@ -154,7 +154,11 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	    m.kind > OUTCOME_FAILED)
 		return false;
 	f = schedule_find(a->schedule, &id, m.recipient);
-	if (f == NULL || f->agent != a ||
+	if (f == NULL) { /* from before our restart, and found to be finished */
+		agent_finished(a, &id, m.recipient);
+		return true;
+	}
+	if (f->agent != a ||
 	    (f->state != FLIGHT_DELIVERING && f->state != FLIGHT_EXTENDING))
 		return false;
 	outcome = (struct outcome){

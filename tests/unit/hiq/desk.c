@@ -137,7 +137,7 @@ struct office {
 static void
 open_office(struct office *o)
 {
-	struct filters *filters = filters_of(&o->config);
+	struct filters *filters = filters_of(&o->config, NULL);
 
 	assert_non_null(filters);
 	assert_int_equal(uv_loop_init(&o->loop), 0);
@@ -514,7 +514,7 @@ reloading(void **state)
 	open_office(&o);
 	receive(&o, 0);
 	o.filters[0] = script_filter("new", FILTER_CHECK, "exit 0");
-	filters = filters_of(&o.config);
+	filters = filters_of(&o.config, NULL);
 	assert_non_null(filters);
 	desk_use(o.desk, filters);
 	filters_release(filters);
