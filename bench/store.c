@@ -1,8 +1,9 @@
 /*
  * How fast the queue's store is: PUT, lease, body and FINISH of messages with one
- * recipient, in batches as queue/desk.c makes them.
+ * recipient, in batches as queue/desk.c makes them. "joint" is as under load: each
+ * transaction has the outcomes of one batch and the messages of the next.
  *
- *     bench-store FOLDER [messages [body bytes]]
+ *     bench-store FOLDER [messages [body bytes [batch]]]
  *
  * FOLDER must be on the disk that is asked about. CPU is user and system time of
  * this process.
@@ -18,7 +19,7 @@
 #include "io/memfile.h"
 #include "queue/store.h"
 
-enum { BATCH_MAX = 1024, SLOTS = 2 * BATCH_MAX };
+enum { BATCH_MAX = 64 };
 
 struct timing {
 	double wall_s, cpu_s;
@@ -57,8 +58,8 @@ struct batch {
 	struct envelope           envelopes[BATCH_MAX];
 	struct envelope_recipient recipients[BATCH_MAX];
 	char                      addresses[BATCH_MAX][64];
-	struct store_op           ops[BATCH_MAX];
-	struct store_op          *list[BATCH_MAX];
+	struct store_op           ops[2 * BATCH_MAX];
+	struct store_op          *list[2 * BATCH_MAX];
 	struct store_lease        leases[BATCH_MAX];
 	int                       bodies[BATCH_MAX];
 };
@@ -118,14 +119,14 @@ prepare(struct batch *b, size_t n, const char *body, size_t size)
 	}
 }
 
+/* FINISH of what is leased, as ops from `at` on. */
 static void
-finish(struct store *s, struct batch *b, size_t n)
+prepare_finish(struct batch *b, size_t at, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		b->ops[i] = (struct store_op){ .kind = STORE_FINISH,
+		b->ops[at + i] = (struct store_op){ .kind = STORE_FINISH,
 			.finish = { .token = b->leases[i].token,
 			    .outcome = { .kind = OUTCOME_DELIVERED } } };
-	commit(s, b, n, "FINISH");
 }
 
 static void
@@ -153,17 +154,22 @@ report(const char *what, struct timing t, size_t n)
 	    t.cpu_s * 1e6 / (double)n);
 }
 
-/* backlog: so many messages stay in the queue all the time. */
 static void
-run(struct store *s, size_t batch, size_t total, const char *body, size_t size)
+close_bodies(struct batch *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close(b->bodies[i]);
+}
+
+static void
+run_apart(struct store *s, size_t batch, size_t total, const char *body,
+    size_t size)
 {
 	static struct batch b;
-	struct timing       put = { 0 }, leased = { 0 }, finished = { 0 };
+	struct timing       put = { 0 }, leased = { 0 }, finished = { 0 }, from;
 	struct timing       all;
 
 	for (size_t done = 0; done < total; done += batch) {
-		struct timing from;
-
 		prepare(&b, batch, body, size);
 		from = timing_now();
 		commit(s, &b, batch, "PUT");
@@ -171,21 +177,45 @@ run(struct store *s, size_t batch, size_t total, const char *body, size_t size)
 		from = timing_now();
 		lease(s, &b, batch);
 		timing_add(&leased, from);
+		prepare_finish(&b, 0, batch);
 		from = timing_now();
-		finish(s, &b, batch);
+		commit(s, &b, batch, "FINISH");
 		timing_add(&finished, from);
-		for (size_t i = 0; i < batch; i++)
-			close(b.bodies[i]);
+		close_bodies(&b, batch);
 	}
 	all.wall_s = put.wall_s + leased.wall_s + finished.wall_s;
 	all.cpu_s = put.cpu_s + leased.cpu_s + finished.cpu_s;
-	printf("%4zu:", batch);
+	printf("%4zu apart:", batch);
 	report("all", all, total);
 	report("put", put, total);
 	report("lease+body", leased, total);
 	report("finish", finished, total);
 	printf("\n");
-	fflush(stdout);
+}
+
+static void
+run_joint(struct store *s, size_t batch, size_t total, const char *body,
+    size_t size)
+{
+	static struct batch b;
+	struct timing       all = { 0 }, from;
+	size_t              leased = 0;
+
+	for (size_t done = 0; done < total; done += batch) {
+		prepare(&b, batch, body, size);
+		prepare_finish(&b, batch, leased);
+		from = timing_now();
+		commit(s, &b, batch + leased, "PUT and FINISH");
+		lease(s, &b, batch);
+		timing_add(&all, from);
+		close_bodies(&b, batch);
+		leased = batch;
+	}
+	prepare_finish(&b, 0, leased);
+	commit(s, &b, leased, "FINISH");
+	printf("%4zu joint:", batch);
+	report("all", all, total);
+	printf("\n");
 }
 
 int
@@ -194,12 +224,14 @@ main(int argc, char *argv[])
 	static const size_t batches[] = { 1, 4, 16, 64 };
 	size_t        total = argc > 2 ? strtoul(argv[2], NULL, 10) : 20000;
 	size_t        size = argc > 3 ? strtoul(argv[3], NULL, 10) : 4096;
+	size_t        only = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
 	char          error[256];
 	char         *body = calloc(1, size + 1);
 	struct store *s;
 
 	if (argc < 2 || body == NULL) {
-		fprintf(stderr, "usage: bench-store FOLDER [messages [bytes]]\n");
+		fprintf(stderr, 
+		    "usage: bench-store FOLDER [messages [bytes [batch]]]\n");
 		return 2;
 	}
 	s = store_open(argv[1], error, sizeof error);
@@ -208,10 +240,14 @@ main(int argc, char *argv[])
 		return 1;
 	}
 	memset(body, 'x', size);
-	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
-		if (argc < 5 || batches[i] == strtoul(argv[4], NULL, 10))
-			run(s, batches[i], batches[i] < 16 ? total / 4 : total, body,
-		    size);
+	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+		size_t n = batches[i] < 16 ? total / 4 : total;
+
+		if (only > 0 && batches[i] != only)
+			continue;
+		run_apart(s, batches[i], n, body, size);
+		run_joint(s, batches[i], n, body, size);
+	}
 	store_close(s);
 	free(body);
 	return 0;

@@ -212,6 +212,22 @@ stop_helpers(struct supervisor *s)
 	return gone;
 }
 
+/*
+ * The queue waits for what is in flight, also for a process that has not begun, or
+ * waits to be started again: it will not, and what was wanted of it is answered.
+ */
+static void
+stop_unbegun(struct supervisor *s)
+{
+	struct instance *i = NULL;
+
+	while ((i = instance_find(s, ROLE_DELIVER, i)) != NULL)
+		if (i->state != INSTANCE_READY) {
+			instance_stop(i);
+			want_fail_all(i);
+		}
+}
+
 /* Called again whenever something has ended. */
 void
 supervisor_stop(struct supervisor *s)
@@ -222,6 +238,7 @@ supervisor_stop(struct supervisor *s)
 	s->phase = PHASE_STOPPING;
 	reload_abandon(s);
 	listener_close(&s->listeners, NULL);
+	stop_unbegun(s);
 	for (size_t r = 0; r < sizeof order / sizeof order[0]; r++)
 		if (!stop_role(s, order[r]))
 			return;

@@ -131,6 +131,14 @@ new_job(const struct msg_deliver *m, const struct id *id, int *body)
 	return job;
 }
 
+static void
+free_job(struct job *job)
+{
+	if (job->delivery.body != -1)
+		close(job->delivery.body);
+	free(job);
+}
+
 /* --- what the queue hears --- */
 
 static void
@@ -315,10 +323,13 @@ on_finished(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)n_fds;
 	if (!msg_finished_read(frame, &m) || !read_id(m.id, &id))
 		return false;
-	at = list_find(&a->done, &id, m.recipient);
-	if (at == NULL)
+	if ((at = list_find(&a->done, &id, m.recipient)) != NULL)
+		free_job(list_take(&a->done, at));
+	/* our HELLO named it, and its outcome is in the store since long ago */
+	else if ((at = list_find(&a->waiting, &id, m.recipient)) != NULL)
+		free_job(list_take(&a->waiting, at));
+	else
 		return false; /* it acknowledges what we never said */
-	free(list_take(&a->done, at));
 	a->changed();
 	return true;
 }
@@ -359,6 +370,30 @@ agent_new(uv_loop_t *loop, struct users *users, void (*changed)(void))
 	uv_idle_init(loop, &a->idle);
 	a->idle.data = a;
 	return a;
+}
+
+static void
+free_jobs(struct job_list *list)
+{
+	while (list->first != NULL)
+		free_job(list_take(list, &list->first));
+}
+
+static void
+on_closed(uv_handle_t *idle)
+{
+	free(idle->data);
+}
+
+void
+agent_free(struct agent *a)
+{
+	if (a == NULL)
+		return;
+	peer_close(a->queue);
+	free_jobs(&a->waiting);
+	free_jobs(&a->done);
+	uv_close((uv_handle_t *)&a->idle, on_closed);
 }
 
 void

@@ -20,6 +20,8 @@ struct agent;
 /* changed: something was done or came to an end; see agent_kept. NULL: no memory. */
 struct agent *agent_new(
     uv_loop_t *loop, struct users *users, void (*changed)(void));
+/* What is kept is lost, and the queue has it done again. NULL is allowed. */
+void agent_free(struct agent *a);
 /* Work with that configuration; it must live until the next one. */
 void agent_use(struct agent *a, const struct config *config);
 /* Takes the socket of a queue, which replaces an older one. */

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum { FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
@@ -106,6 +108,21 @@ open_part(struct folder *f, const char *name, int *fd, struct inode *inode)
 	return 0;
 }
 
+/*
+ * These write what is dirty, wait for it, flush the disk, and report what went wrong
+ * (since Linux 5.8). Others, FUSE say, never hear of a syncfs.
+ */
+static bool
+is_syncfs_enough(int fd)
+{
+	enum { XFS_MAGIC = 0x58465342 };
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 &&
+	    (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_MAGIC ||
+	        fs.f_type == BTRFS_SUPER_MAGIC);
+}
+
 static char *
 path_of(const char *home, struct bytes name, const char *part)
 {
@@ -138,6 +155,7 @@ folder_open(struct folder *f, const char *home, struct bytes name,
 	*what = "Maildir/new";
 	if (open_part(f, "new", &f->new, &f->new_inode) == -1)
 		goto undo;
+	f->has_syncfs = is_syncfs_enough(f->new);
 	*what = "memory";
 	f->tmp_path = path_of(home, name, "tmp");
 	f->new_path = path_of(home, name, "new");

@@ -22,6 +22,7 @@ struct folder {
 	int          new;
 	struct inode tmp_inode;
 	struct inode new_inode;
+	bool         has_syncfs; /* which does all that fsync of each file does */
 	char        *tmp_path;
 	char        *new_path;
 };

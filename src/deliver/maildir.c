@@ -177,6 +177,83 @@ maildir_write(struct maildir_batch *batch)
 
 /* --- flushing --- */
 
+static void
+close_flushed(struct delivery *d)
+{
+	close(d->file);
+	d->file = -1;
+	d->step = DELIVERY_FLUSHED;
+}
+
+static void
+end_delivered(struct delivery *d)
+{
+	delivery_end(d, OUTCOME_DELIVERED, STATUS(2, 0, 0), "delivered");
+}
+
+/* Whether one syncfs flushes both; of two in the same step. */
+static bool
+is_with(const struct delivery *d, const struct folder *f)
+{
+	return d->folder->has_syncfs && f->has_syncfs &&
+	    d->folder->new_inode.device == f->new_inode.device;
+}
+
+/* Whether it would take more than one fsync: of each file, or of each new/. */
+static bool
+are_many(const struct maildir_batch *batch, size_t first)
+{
+	const struct delivery *f = batch->v[first];
+
+	for (size_t i = first + 1; i < batch->n; i++) {
+		const struct delivery *d = batch->v[i];
+
+		if (d->step == f->step && is_with(d, f->folder) &&
+		    (d->step == DELIVERY_WRITTEN || d->folder != f->folder))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One flush for all that are as far as the first on its file system. The file of the
+ * first was opened before another was written, and so hears of every error.
+ */
+static bool
+flush_device(struct maildir_batch *batch, size_t first)
+{
+	const struct folder     *folder = batch->v[first]->folder;
+	const enum delivery_step step = batch->v[first]->step;
+	int fd = step == DELIVERY_WRITTEN ? batch->v[first]->file : folder->new;
+
+	if (syncfs(fd) == -1)
+		return false;
+	for (size_t i = first; i < batch->n; i++) {
+		struct delivery *d = batch->v[i];
+
+		if (d->step != step || !is_with(d, folder))
+			continue;
+		if (step == DELIVERY_WRITTEN)
+			close_flushed(d);
+		else
+			end_delivered(d);
+	}
+	return true;
+}
+
+/*
+ * A failure may be anybody's. Then each file or folder is flushed by itself, which
+ * still hears of errors of its own; a second syncfs would perhaps not.
+ */
+static void
+flush_together(struct maildir_batch *batch, enum delivery_step step)
+{
+	for (size_t i = 0; i < batch->n; i++)
+		if (batch->v[i]->step == step && are_many(batch, i) &&
+		    !flush_device(batch, i))
+			return;
+}
+
 /*
  * After a failed fsync the kernel may call the lost pages clean: another fsync of
  * that file would lie. It is written anew, once.
@@ -186,9 +263,7 @@ flush_file(const struct maildir_batch *batch, struct delivery *d)
 {
 	while (d->step == DELIVERY_WRITTEN) {
 		if (fsync(d->file) == 0) {
-			close(d->file);
-			d->file = -1;
-			d->step = DELIVERY_FLUSHED;
+			close_flushed(d);
 		} else if (d->is_second_try) {
 			give_up(d, errno, "Maildir/tmp");
 		} else {
@@ -202,6 +277,7 @@ flush_file(const struct maildir_batch *batch, struct delivery *d)
 void
 maildir_flush(struct maildir_batch *batch)
 {
+	flush_together(batch, DELIVERY_WRITTEN);
 	for (size_t i = 0; i < batch->n; i++)
 		flush_file(batch, batch->v[i]);
 }
@@ -226,17 +302,26 @@ move(const struct delivery *d, const char *name)
 }
 
 static void
-publish(const struct maildir_batch *batch, struct delivery *d)
+name_in_new(const struct maildir_batch *batch, const struct delivery *d,
+    char name[NAME_MAX + 1])
 {
-	char       name[NAME_MAX + 1];
 	struct buf b = { .p = name, .cap = NAME_MAX, .max = NAME_MAX };
-	int        error;
 
 	maildir_name_add(&b, &d->id, d->recipient,
 	    bytes_first(batch->hostname, HOST_BYTES), d->disk_bytes,
 	    d->wire_bytes);
 	name[b.len] = '\0';
+}
+
+static void
+publish(const struct maildir_batch *batch, struct delivery *d)
+{
+	char name[NAME_MAX + 1];
+	int  error;
+
+	name_in_new(batch, d, name);
 	error = move(d, name);
+	d->is_moved = error == 0;
 	if (error == EEXIST) /* an earlier attempt was this far */
 		drop_file(d);
 	else if (error != 0)
@@ -273,6 +358,22 @@ flush_folder(const struct folder *f, enum delivery_step step)
 	return error;
 }
 
+/*
+ * The name may be lost in a crash, and the next attempt's flush would not tell: what
+ * it must not find is taken away.
+ */
+static void
+take_back(const struct maildir_batch *batch, struct delivery *d, int error)
+{
+	char name[NAME_MAX + 1];
+
+	if (d->is_moved) {
+		name_in_new(batch, d, name);
+		unlinkat(d->folder->new, name, 0);
+	}
+	delivery_defer(d, error, "Maildir/new");
+}
+
 /* Flush the folder that a delivery is in; all that are in it end. */
 static void
 settle(struct maildir_batch *batch, size_t first)
@@ -287,16 +388,16 @@ settle(struct maildir_batch *batch, size_t first)
 		if (d->folder != folder || d->step != step)
 			continue;
 		if (error != 0)
-			delivery_defer(d, error, "Maildir/new");
+			take_back(batch, d, error);
 		else
-			delivery_end(d, OUTCOME_DELIVERED, STATUS(2, 0, 0),
-			    "delivered");
+			end_delivered(d);
 	}
 }
 
 void
 maildir_settle(struct maildir_batch *batch)
 {
+	flush_together(batch, DELIVERY_IN_NEW);
 	for (size_t i = 0; i < batch->n; i++)
 		if (batch->v[i]->step == DELIVERY_IN_NEW ||
 		    batch->v[i]->step == DELIVERY_IN_CUR)

@@ -2,6 +2,10 @@
  * Delivery into Maildirs in batches: many files are written, then flushed, then
  * moved into new/, then each new/ is flushed once (DESIGN sections 5 and 12).
  *
+ * On file systems that allow it, what would be several flushes is one syncfs: of
+ * 64 files it takes a third of the processor time and a quarter of the time of 64
+ * fsyncs, each of which commits a transaction of its own. On a busy disk more.
+ *
  * At every point a crash leaves a file in tmp/ or a whole message in new/; the
  * next attempt, being `repeated`, finds the one in new/ or cur/ and sweeps away
  * the one in tmp/. Only maildir_settle says "delivered".
@@ -50,6 +54,7 @@ struct delivery {
 	/* Private. */
 	int      file;
 	bool     is_second_try;
+	bool     is_moved; /* into new/, by us */
 	uint64_t wire_bytes;
 	uint64_t disk_bytes;
 	char     tmp_name[NAME_MAX + 1];

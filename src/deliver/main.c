@@ -49,8 +49,10 @@ on_tick(uv_timer_t *unused)
 {
 	(void)unused;
 	ticks++;
+	/* without a queue nothing comes any more; another one starts another of us */
 	if (is_stopping ? ticks >= STOP_TICKS
-	                : ticks >= IDLE_TICKS && agent_kept(agent) == 0)
+	                : ticks >= IDLE_TICKS && (agent_kept(agent) == 0 ||
+	                      !agent_is_connected(agent)))
 		service_end(0);
 }
 
@@ -102,7 +104,8 @@ on_user(struct peer *control, struct bytes frame, int *fds, size_t n_fds,
 	(void)context;
 	if (!msg_user_read(frame, &m) || !users_add(&users, m.name, m.home))
 		return false;
-	changed();
+	if (agent != NULL && agent_is_connected(agent))
+		changed();
 	answer = (struct msg_user_known){ m.name };
 	buf_init(&b, FRAME_MAX);
 	msg_user_known_add(&b, &answer);

@@ -1,7 +1,7 @@
 /*
- * Bodies that are too large for a row, as files FOLDER/xx/ID; ID is the file's
- * own, xx the end of it, since its beginning is the time. A file has its name only when it is whole
- * and on disk.
+ * Bodies that are too large for a row, as files FOLDER/xx/ID. ID is the file's own;
+ * xx is its end, since its beginning is the time. A file has its name only when it is
+ * whole and on disk.
  */
 #ifndef AMPEL_QUEUE_BODY_FILE_H
 #define AMPEL_QUEUE_BODY_FILE_H

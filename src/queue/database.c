@@ -3,7 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { APPLICATION_ID = 0x416d706c }; /* "Ampl" */
+enum {
+	APPLICATION_ID = 0x416d706c, /* "Ampl" */
+	SHRINK_COMMITS = 256,        /* between two looks */
+	SHRINK_PAGES = 4096,         /* empty ones that may always stay */
+};
 
 /*
  * exclusive locking comes before WAL so that no shared memory file is made;
@@ -278,4 +282,26 @@ database_commit(struct database *d)
 		return true;
 	database_rollback(d);
 	return false;
+}
+
+static bool
+is_mostly_empty(struct database *d)
+{
+	char    error[64];
+	int64_t empty, all;
+
+	return ask(d, "PRAGMA freelist_count", &empty, error, sizeof error) &&
+	    ask(d, "PRAGMA page_count", &all, error, sizeof error) &&
+	    empty > SHRINK_PAGES && empty > all / 2;
+}
+
+void
+database_shrink(struct database *d)
+{
+	if (++d->commits < SHRINK_COMMITS)
+		return;
+	d->commits = 0;
+	if (is_mostly_empty(d))
+		sqlite3_exec(d->sqlite, "PRAGMA incremental_vacuum(2048)", NULL,
+		    NULL, NULL);
 }

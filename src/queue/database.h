@@ -70,6 +70,7 @@ struct database {
 	sqlite3      *sqlite;
 	sqlite3_stmt *statements[SQL_STATEMENTS];
 	bool          failed;
+	unsigned      commits; /* since database_shrink looked */
 };
 
 /* False with a line in error; database_close is then still needed. */
@@ -104,6 +105,11 @@ bool database_begin(struct database *d);
 /* Everything is on disk. False: rolled back, though a power cut may bring it back. */
 bool database_commit(struct database *d);
 void database_rollback(struct database *d);
+/*
+ * For now and then, between transactions: when most of a large file is empty, a part of
+ * that is given back. Whether it works or not changes nothing.
+ */
+void database_shrink(struct database *d);
 
 extern const char *const database_sql[SQL_STATEMENTS];
 extern const char *const database_migrations[];

@@ -34,6 +34,7 @@ struct schedule {
 	bool                  has_begun, is_paused, is_stopping;
 	bool                  are_agents_known; /* those of an earlier life */
 	bool                  is_wanting; /* a pass that leases is on its way */
+	bool                  wake_again; /* what came since is not in that pass */
 	bool                  has_more;   /* the last one found more than it took */
 };
 
@@ -80,9 +81,15 @@ schedule_wake(struct schedule *s)
 {
 	size_t room = FLIGHTS_MAX - s->flights.n;
 
-	if (!s->has_begun || !s->are_agents_known || s->is_paused || s->is_stopping || s->is_wanting ||
-	    s->flights.n + ROOM_MIN > FLIGHTS_MAX)
+	if (s->is_wanting)
+		s->wake_again = true;
+	if (!s->has_begun || !s->are_agents_known || s->is_paused ||
+	    s->is_stopping || s->is_wanting)
 		return;
+	if (s->flights.n + ROOM_MIN > FLIGHTS_MAX) {
+		s->has_more = true; /* the next that ends makes room */
+		return;
+	}
 	s->is_wanting = true;
 	desk_want(s->desk, room < DESK_LEASES ? room : DESK_LEASES,
 	    clock_now_ms());
@@ -134,8 +141,9 @@ schedule_leased(struct desk_leases *leases, void *context)
 	struct schedule *s = context;
 	size_t           n = leases->n;
 	uint64_t         next_due_ms = leases->next_due_ms;
+	bool             wake_again = s->wake_again;
 
-	s->is_wanting = false;
+	s->is_wanting = s->wake_again = false;
 	s->has_more = n == DESK_LEASES || s->flights.n + n >= FLIGHTS_MAX;
 	/* One user of our own, so that no flight frees the list under us. */
 	leases->users++;
@@ -143,7 +151,7 @@ schedule_leased(struct desk_leases *leases, void *context)
 		begin_flight(s, leases, i);
 	if (--leases->users == 0)
 		desk_leases_release(leases);
-	if (s->has_more)
+	if (s->has_more || wake_again)
 		schedule_wake(s);
 	else
 		wait_for_due(s, next_due_ms);

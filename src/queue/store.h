@@ -45,15 +45,17 @@ enum {
 };
 
 /*
- * Open or make the store in folder (0700, ours). now_ms is the clock for what has
- * no time of its own. NULL with a line in error (size bytes) when it cannot be used: no
- * access, a newer schema, damage. Unnamed body files are removed.
+ * Open or make the store in folder (0700, ours). NULL with a line in error (size
+ * bytes) when it cannot be used: no access, a newer schema, damage, another process has
+ * it open. Unnamed body files are removed.
  */
 struct store *store_open(const char *folder, char *error, size_t size);
 void          store_close(struct store *s);
 
 enum store_result {
-	STORE_UNKNOWN = 0, /* the commit failed: it may or may not be there: 451 */
+	/* The commit failed, it may or may not be there: 451. Of one PUT alone: its body
+	 * could not be read or written as a file. */
+	STORE_UNKNOWN = 0,
 	STORE_DONE,
 	STORE_REFUSED,     /* the same id with other content; impossible input */
 	STORE_STALE,       /* the lease or the recipient is gone: nothing changed */
@@ -62,14 +64,19 @@ enum store_result {
 enum store_op_kind {
 	STORE_PUT,     /* a new message */
 	STORE_FINISH,  /* an outcome of a leased recipient */
-	STORE_EXTEND,  /* a lease of another process life is still held (HELLO) */
+	/* A lease of another process life is still held (HELLO). STALE when it is leased
+	 * already, HELD or gone; REFUSED when STORE_LEASES_MAX are out. */
+	STORE_EXTEND,
 	STORE_RELEASE, /* a lease ends without an outcome */
+	/* These three leave alone what is leased; STALE when there is nothing else. */
 	STORE_HOLD,    /* QUEUED recipients of a message wait for the administrator */
 	STORE_KICK,    /* HELD or QUEUED recipients are due now */
-	STORE_REMOVE,  /* recipients that are not leased are gone, by the administrator */
+	STORE_REMOVE,  /* recipients are gone, by the administrator */
 };
 
 struct store_put {
+	/* A recipient with the address of an earlier one is left out. REFUSED when
+	 * size_bytes is not the size of the body, or when there is no recipient. */
 	const struct envelope *envelope;
 	int                    body;       /* descriptor, read with pread; not closed */
 	const struct id       *reuse_body; /* or the stored body of that message */
@@ -79,7 +86,8 @@ struct store_put {
 struct store_finish {
 	uint64_t            token;
 	struct outcome      outcome;
-	uint64_t            due_ms;     /* deferred: the next attempt */
+	uint64_t            due_ms;     /* deferred: the next attempt; expanded: not
+	                                 * before that, 0: as it was */
 	bool                hold;       /* failed: HELD instead of DONE */
 	const struct envelope_recipient *expanded; /* expanded: these instead */
 	size_t              n_expanded;
@@ -104,7 +112,7 @@ struct store_op {
 #define STORE_ALL UINT32_MAX
 
 /*
- * All ops in one transaction, each in a savepoint with its own result. When the
+ * All ops in one transaction, each whole or not at all, with its own result. When the
  * commit itself fails every result is UNKNOWN. On return with DONE it is on disk.
  */
 void store_commit(struct store *s, struct store_op *ops[], size_t n);
@@ -139,7 +147,8 @@ struct store_lease {
 
 /*
  * At most max due recipients, oldest due first, none held twice, each with a token.
- * Views live in arena. Whatever was in the store when it was opened is `repeated` the
+ * Behind thousands that are due and at their limit, others come in a loose order, and
+ * perhaps only with one of the next calls. Views live in arena. Whatever was in the store when it was opened is `repeated` the
  * first time. Returns the number; 0 also when STORE_LEASES_MAX are out.
  */
 size_t store_lease(struct store *s, const struct store_want *want,
@@ -148,7 +157,10 @@ size_t store_lease(struct store *s, const struct store_want *want,
 /* When the next recipient that is not leased gets due; UINT64_MAX: none. */
 uint64_t store_next_due(struct store *s);
 
-/* A readable descriptor of the whole body, close-on-exec; the caller's. -1: none. */
+/*
+ * A readable descriptor of the whole body, close-on-exec; the caller's. -1: none. Read
+ * it with pread: its offset may be shared with others who have the body.
+ */
 int store_body(struct store *s, const struct id *id);
 
 struct store_stats {

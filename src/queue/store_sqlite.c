@@ -286,6 +286,7 @@ store_commit(struct store *s, struct store_op *ops[], size_t n)
 	if (ran && database_commit(&s->database)) {
 		window_keep(&s->window);
 		store_remove_files(s, &s->files_gone, 0);
+		database_shrink(&s->database);
 		return;
 	}
 	undo(s, ran);

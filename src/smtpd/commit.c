@@ -73,7 +73,8 @@ commit_begin(struct commits *all, const struct envelope *envelope, int fd,
 {
 	struct bytes   peer = envelope->peer_address;
 	struct bytes   from = envelope->reverse_path;
-	struct commit *c = malloc(sizeof *c + peer.n + from.n);
+	struct bytes   rcpt = envelope->recipients[0].address;
+	struct commit *c = malloc(sizeof *c + peer.n + from.n + rcpt.n);
 
 	if (c == NULL)
 		return NULL;
@@ -86,6 +87,7 @@ commit_begin(struct commits *all, const struct envelope *envelope, int fd,
 			.id = envelope->id,
 			.peer = copy(c->strings, peer),
 			.from = copy(c->strings + peer.n, from),
+			.rcpt = copy(c->strings + peer.n + from.n, rcpt),
 			.n_recipients = envelope->n_recipients,
 			.size_bytes = envelope->size_bytes,
 		},

@@ -21,21 +21,6 @@ journal_session_refused(struct bytes peer, unsigned code, const char *why)
 	event_end(&e);
 }
 
-void
-journal_refusal(struct bytes peer, const struct smtp_refusal *refusal)
-{
-	struct event e = event_begin(event_name(refusal->reply.code), NULL);
-
-	event_text(&e, "peer", peer);
-	if (refusal->envelope)
-		event_path(&e, "from", refusal->envelope->reverse_path);
-	if (refusal->recipient.n > 0)
-		event_path(&e, "rcpt", refusal->recipient);
-	event_number(&e, "code", refusal->reply.code);
-	event_text(&e, "why", refusal->reply.text);
-	event_end(&e);
-}
-
 static struct event
 begin_message(const char *name, const struct journal_message *m)
 {
@@ -43,9 +28,56 @@ begin_message(const char *name, const struct journal_message *m)
 
 	event_text(&e, "peer", m->peer);
 	event_path(&e, "from", m->from);
+	event_path(&e, "rcpt", m->rcpt);
 	event_number(&e, "recipients", m->n_recipients);
 	event_number(&e, "size", m->size_bytes);
 	return e;
+}
+
+/* The data of a message came before it was refused. */
+static bool
+is_about_message(const struct smtp_refusal *refusal)
+{
+	return refusal->recipient.n == 0 && refusal->envelope &&
+	    refusal->envelope->arrival_ms > 0;
+}
+
+static struct event
+begin_refusal(struct bytes peer, const struct smtp_refusal *refusal)
+{
+	const struct envelope *envelope = refusal->envelope;
+	const char            *name = event_name(refusal->reply.code);
+	struct event           e;
+
+	if (is_about_message(refusal)) {
+		struct journal_message m = {
+			.id = envelope->id,
+			.peer = peer,
+			.from = envelope->reverse_path,
+			.rcpt = envelope->recipients[0].address,
+			.n_recipients = envelope->n_recipients,
+			.size_bytes = envelope->size_bytes,
+		};
+
+		return begin_message(name, &m);
+	}
+	e = event_begin(name, NULL);
+	event_text(&e, "peer", peer);
+	if (envelope)
+		event_path(&e, "from", envelope->reverse_path);
+	if (refusal->recipient.n > 0)
+		event_path(&e, "rcpt", refusal->recipient);
+	return e;
+}
+
+void
+journal_refusal(struct bytes peer, const struct smtp_refusal *refusal)
+{
+	struct event e = begin_refusal(peer, refusal);
+
+	event_number(&e, "code", refusal->reply.code);
+	event_text(&e, "why", refusal->reply.text);
+	event_end(&e);
 }
 
 void

@@ -14,6 +14,7 @@
 struct journal_message {
 	struct id    id;
 	struct bytes peer, from;
+	struct bytes rcpt; /* the first one */
 	size_t       n_recipients;
 	uint64_t     size_bytes;
 	uint64_t     ms; /* from the final dot to the answer */
@@ -21,7 +22,10 @@ struct journal_message {
 
 /* ev=session-refused. why is a literal. */
 void journal_session_refused(struct bytes peer, unsigned code, const char *why);
-/* ev=reject or ev=defer, of a recipient or a command. */
+/*
+ * ev=reject or ev=defer, of a recipient, a command, or a message whose data came: that
+ * has an id, and this is its final line.
+ */
 void journal_refusal(struct bytes peer, const struct smtp_refusal *refusal);
 /* ev=accept, ev=reject or ev=defer by its code. why: NULL for its text. */
 void journal_result(const struct journal_message *m,

@@ -223,6 +223,20 @@ on_committed(const struct submit_result *result, void *context)
 	pump(s);
 }
 
+/* Nobody else will write its final line. */
+static void
+fail_commit(struct session *s)
+{
+	const struct smtp_refusal refusal = {
+		.reply = trouble,
+		.envelope = smtp_server_envelope(&s->smtp),
+	};
+
+	journal_refusal(bytes_of(s->peer), &refusal);
+	message_drop(&s->message);
+	smtp_server_answer_commit(&s->smtp, trouble);
+}
+
 static void
 commit(struct session *s)
 {
@@ -231,8 +245,7 @@ commit(struct session *s)
 		    smtp_server_envelope(&s->smtp), s->message.fd, on_committed, s);
 	message_handed_on(&s->message);
 	if (s->commit == NULL) {
-		message_drop(&s->message);
-		smtp_server_answer_commit(&s->smtp, trouble);
+		fail_commit(s);
 		return;
 	}
 	s->deadline_ms = clock_monotonic_ms() + s->policy->commit_timeout_ms;
@@ -266,11 +279,8 @@ leaves(struct session *s, bool is_waiting)
 static void
 run(struct session *s)
 {
-	enum smtp_event event;
-
 	while (s->state == SESSION_OPEN && !wire_is_sending(&s->wire)) {
-		event = smtp_server_next(&s->smtp);
-		switch (event) {
+		switch (smtp_server_next(&s->smtp)) {
 		case SMTP_ASK_RECIPIENT:
 			ask_recipient(s);
 			break;
@@ -290,8 +300,12 @@ run(struct session *s)
 			flush(s);
 			break;
 		case SMTP_WAIT:
+			/* Lookup is quick: one packet brings all the replies. */
+			if ((s->question || flush(s)) && !leaves(s, true))
+				return;
+			break;
 		case SMTP_MORE:
-			if (flush(s) && !leaves(s, event == SMTP_WAIT))
+			if (flush(s) && !leaves(s, false))
 				return;
 			break;
 		case SMTP_CLOSE:
