@@ -5,7 +5,10 @@
 
 #include "io/log.h"
 
-enum { BACKLOG = 1024 };
+enum {
+	BACKLOG = 1024,
+	SEND_BUFFER_BYTES = 32 * 1024, /* replies are short */
+};
 
 struct listening {
 	uv_tcp_t          tcp;
@@ -30,6 +33,18 @@ open_one(struct listening *l)
 
 	if (error != 0)
 		log_text("cannot accept clients: %s", uv_strerror(error));
+}
+
+/*
+ * Clients inherit it. Whoever only asks and never reads makes the kernel keep that
+ * much of the answers for him, and not the megabytes that it would grant.
+ */
+static void
+bound_send_buffer(struct listening *l)
+{
+	int bytes = SEND_BUFFER_BYTES;
+
+	uv_send_buffer_size((uv_handle_t *)&l->tcp, &bytes);
 }
 
 static void
@@ -58,6 +73,7 @@ listeners_add(struct listeners *l, int socket)
 		close(socket);
 		return;
 	}
+	bound_send_buffer(new);
 	new->next = l->list;
 	l->list = new;
 	if (l->is_open)

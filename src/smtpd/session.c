@@ -116,6 +116,8 @@ renew_deadline(struct session *s)
 	    ? s->policy->data_timeout_ms
 	    : s->policy->command_timeout_ms;
 
+	if (s->commit) /* which has its own, whatever is sent meanwhile */
+		return;
 	if (s->worker->is_stopping && ms > STOPPING_TIMEOUT_MS)
 		ms = STOPPING_TIMEOUT_MS;
 	s->deadline_ms = clock_monotonic_ms() + ms;
@@ -550,8 +552,7 @@ sessions_shut_down(struct session *first)
 			close_session(s);
 		} else if (s->state == SESSION_OPEN) {
 			smtp_server_shutdown(&s->smtp);
-			if (s->commit == NULL)
-				renew_deadline(s);
+			renew_deadline(s);
 			pump(s);
 		}
 	}
