@@ -179,6 +179,7 @@ def test_byte_by_byte(server):
 def test_one_final_line_in_the_log(server):
     clear(server)
     text = send(server, HEADER + b"\r\nlogged\r\n")
+    server.wait_for_mail()
     lines = server.wait_for_log(f"id={id_in(text)}", "code=250")
     assert len(lines) == 1
     assert all(32 <= ord(c) < 127 for c in lines[0])
