@@ -5,6 +5,8 @@
 
 enum {
 	OPS_MAX = 256,                     /* in one transaction */
+	PATIENCE_MS = 10,                  /* of requests that can wait, */
+	PATIENT_MAX = 64,                  /* when there are no more than that */
 	LEASE_ARENA = 16 * 1024 * 1024,
 };
 
@@ -29,6 +31,9 @@ struct desk {
 	size_t               want;
 	uint64_t             want_now_ms;
 	bool                 is_running;
+	size_t               n_patient;   /* requests that can wait */
+	bool                 is_urgent;   /* something cannot, or has waited */
+	uv_timer_t           patience;
 
 	/* Shared, under the mutex: has_work tells the thread, is_closing ends it. */
 	uv_mutex_t           mutex;
@@ -117,6 +122,11 @@ begin_pass(struct desk *d)
 	if (d->is_running ||
 	    (d->first == NULL && d->first_call == NULL && d->want == 0))
 		return;
+	if (!d->is_urgent && d->n_patient < PATIENT_MAX)
+		return;
+	d->n_patient = 0;
+	d->is_urgent = false;
+	uv_timer_stop(&d->patience);
 	d->pass = (struct pass){
 		.requests = d->first,
 		.calls = d->first_call,
@@ -133,6 +143,12 @@ begin_pass(struct desk *d)
 	d->has_work = true;
 	uv_cond_signal(&d->wake);
 	uv_mutex_unlock(&d->mutex);
+}
+
+static void
+on_patience_over(uv_timer_t *timer)
+{
+	((struct desk *)timer->data)->is_urgent = true; /* the loop goes on to begin */
 }
 
 static void
@@ -195,7 +211,8 @@ desk_open(uv_loop_t *loop, struct store *store, desk_leased *leased,
 		goto undo_mutex;
 	if (uv_thread_create(&d->thread, thread_main, d) != 0)
 		goto undo_cond;
-	d->prepare.data = d->check.data = d;
+	d->prepare.data = d->check.data = d->patience.data = d;
+	uv_timer_init(loop, &d->patience);
 	uv_prepare_init(loop, &d->prepare);
 	uv_check_init(loop, &d->check);
 	uv_prepare_start(&d->prepare, on_prepare);
@@ -235,6 +252,10 @@ desk_commit(struct desk *d, struct desk_request *request)
 	request->next = NULL;
 	*d->last = request;
 	d->last = &request->next;
+	if (!request->can_wait)
+		d->is_urgent = true;
+	else if (d->n_patient++ == 0)
+		uv_timer_start(&d->patience, on_patience_over, PATIENCE_MS, 0);
 }
 
 bool
@@ -257,6 +278,7 @@ desk_run(struct desk *d, struct desk_call *call)
 	call->next = NULL;
 	*d->last_call = call;
 	d->last_call = &call->next;
+	d->is_urgent = true;
 }
 
 void
@@ -264,6 +286,7 @@ desk_want(struct desk *d, size_t n, uint64_t now_ms)
 {
 	d->want = n;
 	d->want_now_ms = now_ms;
+	d->is_urgent = true;
 }
 
 bool

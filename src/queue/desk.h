@@ -27,6 +27,7 @@ typedef void desk_done(struct desk_request *request);
 struct desk_request {
 	struct desk_request *next;  /* private */
 	struct store_op      op;
+	bool                 can_wait; /* a little, for others to share its flush */
 	desk_done           *done;
 	void                *context;
 };

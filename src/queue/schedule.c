@@ -223,6 +223,8 @@ finish(struct flight *f, const struct store_finish *finish)
 	f->state = FLIGHT_FINISHING;
 	flight_ring_leave(f);
 	r->op = (struct store_op){ .kind = STORE_FINISH, .finish = *finish };
+	/* Nobody waits for it: the next message's flush can serve both. */
+	r->can_wait = finish->outcome.kind != OUTCOME_EXPANDED;
 	r->done = on_finished;
 	r->context = f;
 	desk_commit(f->schedule->desk, r);
