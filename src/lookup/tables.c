@@ -16,7 +16,6 @@
 #include "proto/passwd.h"
 
 enum {
-	LOOK_EVERY_MS = 1000,
 	MEMORY_MAX = 512 * 1024 * 1024,
 	ERROR_MAX = 64 * 1024,
 	INCLUDES_MAX = 10000, /* files looked at once a second */
@@ -321,18 +320,19 @@ log_mistakes(struct bytes text)
 	log_text("users and aliases stay as they were before");
 }
 
-void
-tables_refresh(struct tables *t, const struct config *config, uint64_t now_ms)
+bool
+tables_refresh(struct tables *t, const struct config *config, uint64_t now_ms,
+    uint64_t age_ms)
 {
 	struct directory *fresh;
 	struct watch      watch = { 0 };
 	struct buf        error;
 
-	if (now_ms - t->looked_ms < LOOK_EVERY_MS)
-		return;
+	if (now_ms - t->looked_ms < age_ms)
+		return false;
 	t->looked_ms = now_ms;
 	if (!watch_has_changed(&t->watch))
-		return;
+		return false;
 	buf_init(&error, ERROR_MAX);
 	fresh = read_all(config, &watch, &error);
 	/* watched from now on is the broken state: it is said once */
@@ -345,6 +345,7 @@ tables_refresh(struct tables *t, const struct config *config, uint64_t now_ms)
 		t->directory = fresh;
 	}
 	buf_finish(&error);
+	return fresh != NULL;
 }
 
 const struct directory *

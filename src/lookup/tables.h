@@ -21,11 +21,16 @@ struct tables *tables_open(const struct config *config, struct buf *error);
 void           tables_close(struct tables *t);
 
 /*
- * Read again what has changed, looking at most once a second. Broken files are
- * logged once, and what was read before is kept.
+ * Read again what has changed, when the last look at the files is age_ms old. True:
+ * there are new tables. Broken files are logged once, and what was read before is
+ * kept.
  */
-void tables_refresh(
-    struct tables *t, const struct config *config, uint64_t now_ms);
+enum {
+	TABLES_AGE_MS = 1000,
+	TABLES_AGE_UNKNOWN_MS = 50, /* who is not there may just have been added */
+};
+bool tables_refresh(struct tables *t, const struct config *config,
+    uint64_t now_ms, uint64_t age_ms);
 
 /* Until the next refresh. */
 const struct directory *tables_directory(const struct tables *t);

@@ -200,30 +200,31 @@ test_refresh(void **state)
 	put("passwd", "joe:x:2000:2000::/home/joe:\n");
 	take_away("aliases");
 	t = open_tables();
-	tables_refresh(t, &config, 10000);
+	tables_refresh(t, &config, 10000, TABLES_AGE_MS);
 
 	/* at most once a second */
 	put("passwd", "ann:x:2000:2000::/home/ann:\n");
-	tables_refresh(t, &config, 10999);
+	tables_refresh(t, &config, 10999, TABLES_AGE_MS);
 	assert_int_equal(route(t, "ann@example.org"), ROUTE_UNKNOWN_USER);
-	tables_refresh(t, &config, 11000);
+	assert_false(tables_refresh(t, &config, 10040, TABLES_AGE_UNKNOWN_MS));
+	tables_refresh(t, &config, 11000, TABLES_AGE_MS);
 	assert_int_equal(route(t, "ann@example.org"), ROUTE_USER);
 	assert_int_equal(route(t, "joe@example.org"), ROUTE_UNKNOWN_USER);
 
 	/* a file that was not there appears, and one that was goes */
 	put("aliases", "joe: ann\n");
-	tables_refresh(t, &config, 12000);
+	tables_refresh(t, &config, 12000, TABLES_AGE_MS);
 	assert_int_equal(route(t, "joe@example.org"), ROUTE_EXPANDED);
 	take_away("aliases");
-	tables_refresh(t, &config, 13000);
+	tables_refresh(t, &config, 13000, TABLES_AGE_MS);
 	assert_int_equal(route(t, "joe@example.org"), ROUTE_UNKNOWN_USER);
 
 	/* broken: the old one stays, until it is mended */
 	put("passwd", "broken\n");
-	tables_refresh(t, &config, 14000);
+	tables_refresh(t, &config, 14000, TABLES_AGE_MS);
 	assert_int_equal(route(t, "ann@example.org"), ROUTE_USER);
 	put("passwd", "jim:x:2000:2000::/home/jim:\n");
-	tables_refresh(t, &config, 15000);
+	tables_refresh(t, &config, 15000, TABLES_AGE_MS);
 	assert_int_equal(route(t, "ann@example.org"), ROUTE_UNKNOWN_USER);
 	assert_int_equal(route(t, "jim@example.org"), ROUTE_USER);
 	tables_close(t);
@@ -242,14 +243,14 @@ test_refresh_of_list(void **state)
 	put("list", "b@example.org\n");
 	t = open_tables();
 	put("aliases", "a: b@far.example\n");
-	tables_refresh(t, &config, 10000);
+	tables_refresh(t, &config, 10000, TABLES_AGE_MS);
 	put("list", "\"\n"); /* no longer looked at */
-	tables_refresh(t, &config, 11000);
+	tables_refresh(t, &config, 11000, TABLES_AGE_MS);
 	put("aliases", aliases); /* it is broken: kept as it was */
-	tables_refresh(t, &config, 12000);
+	tables_refresh(t, &config, 12000, TABLES_AGE_MS);
 	assert_int_equal(route(t, "a@example.org"), ROUTE_EXPANDED);
 	put("aliases", "");
-	tables_refresh(t, &config, 13000);
+	tables_refresh(t, &config, 13000, TABLES_AGE_MS);
 	assert_int_equal(route(t, "a@example.org"), ROUTE_UNKNOWN_USER);
 	tables_close(t);
 }
