@@ -34,7 +34,7 @@ enum {
 struct asker {
 	struct asker     *next;
 	struct control   *control;
-	struct peer      *peer;
+	struct peer      *peer; /* NULL: it left while a reload has yet to answer it */
 	bool              is_waiting;
 	enum command_verb verb;
 	bool              is_second_half; /* restart: the start behind the stop */
@@ -271,10 +271,10 @@ on_reloaded(bool ok, const char *text, void *context)
 
 	log_text(ok ? "the configuration was taken anew"
 	            : "the old configuration stays: %s", text);
-	/* The asker may have left; then it is in no list any more. */
-	for (struct asker *b = a ? a->control->askers : NULL; b; b = b->next)
-		if (b == a)
-			say_done(a, ok ? 0 : 78, text, -1);
+	if (a->peer)
+		say_done(a, ok ? 0 : 78, text, -1);
+	else
+		free(a);
 }
 
 /* --- the connection --- */
@@ -357,7 +357,9 @@ on_gone(struct peer *peer, const char *why, void *context)
 		at = &(*at)->next;
 	*at = a->next;
 	peer_close(peer);
-	free(a);
+	a->peer = NULL;
+	if (!a->is_waiting || a->verb != VERB_RELOAD)
+		free(a); /* else on_reloaded does */
 }
 
 static bool
