@@ -178,11 +178,24 @@ is_nothing_left(const struct supervisor *s)
 	return true;
 }
 
+/* Nothing starts any more: whoever waits for that is told, and holds up nobody. */
+static bool
+is_refused(struct asker *a)
+{
+	if (a->control->supervisor->phase != PHASE_STOPPING ||
+	    (a->verb != VERB_START && a->verb != VERB_RESTART))
+		return false;
+	say_done(a, 75, "the server is stopping", -1);
+	return true;
+}
+
 static void
 advance(struct asker *a)
 {
 	struct supervisor *s = a->control->supervisor;
 
+	if (is_refused(a))
+		return;
 	if (a->verb == VERB_ZAP && !a->is_killed &&
 	    clock_monotonic_ms() - a->started_ms > ZAP_GRACE_MS) {
 		a->is_killed = true;
@@ -222,6 +235,8 @@ on_tick(uv_timer_t *timer)
 static void
 wait_for_processes(struct asker *a)
 {
+	if (is_refused(a))
+		return;
 	a->is_waiting = true;
 	begin(a);
 	uv_timer_start(&a->control->tick, on_tick, 0, TICK_MS);
