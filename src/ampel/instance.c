@@ -185,6 +185,8 @@ instance_stop(struct instance *i)
 
 	i->is_wanted = false;
 	uv_timer_stop(&i->again);
+	if (i->state == INSTANCE_DOWN) /* what was wanted of it will not come */
+		want_fail_all(i);
 	if (i->state == INSTANCE_DOWN || i->state == INSTANCE_STOPPING)
 		return;
 	i->state = INSTANCE_STOPPING;
