@@ -71,14 +71,19 @@ find_route(struct office *office, struct arena *arena, struct bytes text,
     struct route *route)
 {
 	struct address address = { .local = text };
+	uint64_t       now_ms = clock_monotonic_ms();
 
 	office->questions++;
-	tables_refresh(office->tables, office->config, clock_monotonic_ms());
+	tables_refresh(office->tables, office->config, now_ms);
 	*route = (struct route){ .kind = ROUTE_UNKNOWN_USER };
 	if (bytes_find(text, '@') != text.n && !address_parse(text, &address))
 		return;
-	directory_route(
-	    tables_directory(office->tables), arena, &address, route);
+	do {
+		arena_reset(arena);
+		directory_route(
+		    tables_directory(office->tables), arena, &address, route);
+	} while (route->kind == ROUTE_UNKNOWN_USER &&
+	    tables_refresh_soon(office->tables, office->config, now_ms));
 }
 
 static bool

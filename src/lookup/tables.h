@@ -5,6 +5,7 @@
 #ifndef AMPEL_LOOKUP_TABLES_H
 #define AMPEL_LOOKUP_TABLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -22,12 +23,19 @@ void           tables_close(struct tables *t);
 
 /*
  * Read again what has changed, looking at most once a second. Broken files are
- * logged once, and what was read before is kept.
+ * logged once, and what was read before is kept. True: the directory is another.
  */
-void tables_refresh(
+bool tables_refresh(
     struct tables *t, const struct config *config, uint64_t now_ms);
 
-/* Until the next refresh. */
+/*
+ * The same before somebody is told that there is no such user, who may have been
+ * added a moment ago: this looks at most every 50 ms.
+ */
+bool tables_refresh_soon(
+    struct tables *t, const struct config *config, uint64_t now_ms);
+
+/* Until the next refresh that was true. */
 const struct directory *tables_directory(const struct tables *t);
 
 #endif

@@ -229,6 +229,37 @@ test_refresh(void **state)
 	tables_close(t);
 }
 
+/* Before somebody is called unknown, a look may be 50 ms old; a true one reads anew. */
+static void
+test_refresh_soon(void **state)
+{
+	struct tables *t;
+
+	(void)state;
+	put("passwd", "joe:x:2000:2000::/home/joe:\n");
+	take_away("aliases");
+	t = open_tables();
+	assert_false(tables_refresh(t, &config, 10000));
+	put("passwd", "ann:x:2000:2000::/home/ann:\n");
+	assert_false(tables_refresh_soon(t, &config, 10049));
+	assert_int_equal(route(t, "ann@example.org"), ROUTE_UNKNOWN_USER);
+	assert_true(tables_refresh_soon(t, &config, 10050));
+	assert_int_equal(route(t, "ann@example.org"), ROUTE_USER);
+
+	/* nothing has changed, then what is there is broken: the old one stays */
+	assert_false(tables_refresh_soon(t, &config, 10100));
+	put("passwd", "broken\n");
+	assert_false(tables_refresh_soon(t, &config, 10150));
+	assert_int_equal(route(t, "ann@example.org"), ROUTE_USER);
+
+	/* each of these looks counts for the other kind */
+	put("passwd", "jim:x:2000:2000::/home/jim:\n");
+	assert_false(tables_refresh(t, &config, 11149));
+	assert_true(tables_refresh(t, &config, 11150));
+	assert_int_equal(route(t, "jim@example.org"), ROUTE_USER);
+	tables_close(t);
+}
+
 static void
 test_refresh_of_list(void **state)
 {
@@ -265,6 +296,8 @@ main(void)
 		    test_mistakes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_refresh, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_refresh_soon, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_refresh_of_list, set_up, tear_down),
 	};
