@@ -187,7 +187,7 @@ def is_shell(name):
 def texts(tally):
     scripts = [n for n in tracked("scripts/*", "contrib/**", ".ci/*", "tests/**", "bench/*") if is_shell(n)]
     one(tally, "shellcheck", ["shellcheck", *scripts], 120)
-    for page in tracked("man/*"):
+    for page in tracked("man/*.[1-9]"):
         one(tally, f"mandoc {page}", ["mandoc", "-Tlint", "-Wwarning", page], 30)
 
 

@@ -25,7 +25,7 @@
 #include "io/log.h"
 #include "mail/paths.h"
 
-enum { EXIT_TROUBLE = 1, EXIT_CONFIG = 78, ERROR_TEXT = 1024 };
+enum { EXIT_TROUBLE = 1, EXIT_MISUSE = 64, EXIT_CONFIG = 78, ERROR_TEXT = 1024 };
 
 /* --- the outcome of the start --- */
 
@@ -359,6 +359,20 @@ add_helpers(struct supervisor *s)
 	return true;
 }
 
+/* A name that is mistyped must not become a server without that service. */
+static bool
+are_services(struct supervisor *s, char **names, size_t n, char *error,
+    size_t size)
+{
+	struct service found;
+
+	for (size_t i = 0; i < n; i++)
+		if (!service_find(s->config, bytes_of(names[i]), &found, error,
+		        size))
+			return false;
+	return true;
+}
+
 /*
  * Everything that can be found out without starting a process. 0, or the exit code
  * with a line in error.
@@ -452,7 +466,9 @@ supervisor_run(const char *config_file, char **names, size_t n_names,
 		return EXIT_CONFIG;
 	service_select(&s, names, n_names);
 	watch_signals(&s);
-	code = prepare(&s, notify_fd >= 0, error, sizeof error);
+	code = are_services(&s, names, n_names, error, sizeof error)
+	    ? prepare(&s, notify_fd >= 0, error, sizeof error)
+	    : EXIT_MISUSE;
 	if (code == 0)
 		start(&s);
 	else

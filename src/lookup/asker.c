@@ -65,34 +65,25 @@ on_ask_connect(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	return true;
 }
 
-/* <Postmaster> is written without a domain. */
-static void
-route_now(const struct office *office, struct arena *arena, struct bytes text,
-    struct route *route)
-{
-	struct address address = { .local = text };
-
-	*route = (struct route){ .kind = ROUTE_UNKNOWN_USER };
-	if (bytes_find(text, '@') != text.n && !address_parse(text, &address))
-		return;
-	directory_route(
-	    tables_directory(office->tables), arena, &address, route);
-}
-
-/* Where an address leads. `ampel user add` and then mail for him works at once. */
+/* Where an address leads. <Postmaster> is written without a domain. */
 static void
 find_route(struct office *office, struct arena *arena, struct bytes text,
     struct route *route)
 {
-	uint64_t now = clock_monotonic_ms();
+	struct address address = { .local = text };
+	uint64_t       now_ms = clock_monotonic_ms();
 
 	office->questions++;
-	tables_refresh(office->tables, office->config, now, TABLES_AGE_MS);
-	route_now(office, arena, text, route);
-	if (route->kind == ROUTE_UNKNOWN_USER &&
-	    tables_refresh(office->tables, office->config, now,
-	        TABLES_AGE_UNKNOWN_MS))
-		route_now(office, arena, text, route);
+	tables_refresh(office->tables, office->config, now_ms);
+	*route = (struct route){ .kind = ROUTE_UNKNOWN_USER };
+	if (bytes_find(text, '@') != text.n && !address_parse(text, &address))
+		return;
+	do {
+		arena_reset(arena);
+		directory_route(
+		    tables_directory(office->tables), arena, &address, route);
+	} while (route->kind == ROUTE_UNKNOWN_USER &&
+	    tables_refresh_soon(office->tables, office->config, now_ms));
 }
 
 static bool

@@ -16,9 +16,11 @@
 #include "proto/passwd.h"
 
 enum {
+	LOOK_EVERY_MS = 1000,
+	LOOK_SOON_MS = 50, /* strangers who guess names cost a few stat(2) */
 	MEMORY_MAX = 512 * 1024 * 1024,
 	ERROR_MAX = 64 * 1024,
-	INCLUDES_MAX = 10000, /* files looked at once a second */
+	INCLUDES_MAX = 10000, /* files looked at each time */
 	SYSTEM_UID_MIN = 1000, /* Debian Policy 9.2.2: those of people */
 	SYSTEM_UID_MAX = 59999,
 };
@@ -320,19 +322,14 @@ log_mistakes(struct bytes text)
 	log_text("users and aliases stay as they were before");
 }
 
-bool
-tables_refresh(struct tables *t, const struct config *config, uint64_t now_ms,
-    uint64_t age_ms)
+/* The files are not what they were: read them. True: they are good. */
+static bool
+read_again(struct tables *t, const struct config *config)
 {
 	struct directory *fresh;
 	struct watch      watch = { 0 };
 	struct buf        error;
 
-	if (now_ms - t->looked_ms < age_ms)
-		return false;
-	t->looked_ms = now_ms;
-	if (!watch_has_changed(&t->watch))
-		return false;
 	buf_init(&error, ERROR_MAX);
 	fresh = read_all(config, &watch, &error);
 	/* watched from now on is the broken state: it is said once */
@@ -346,6 +343,29 @@ tables_refresh(struct tables *t, const struct config *config, uint64_t now_ms,
 	}
 	buf_finish(&error);
 	return fresh != NULL;
+}
+
+static bool
+look(struct tables *t, const struct config *config, uint64_t now_ms,
+    uint64_t every_ms)
+{
+	if (now_ms - t->looked_ms < every_ms)
+		return false;
+	t->looked_ms = now_ms;
+	return watch_has_changed(&t->watch) && read_again(t, config);
+}
+
+bool
+tables_refresh(struct tables *t, const struct config *config, uint64_t now_ms)
+{
+	return look(t, config, now_ms, LOOK_EVERY_MS);
+}
+
+bool
+tables_refresh_soon(
+    struct tables *t, const struct config *config, uint64_t now_ms)
+{
+	return look(t, config, now_ms, LOOK_SOON_MS);
 }
 
 const struct directory *

@@ -5,6 +5,7 @@
 #ifndef AMPEL_LOOKUP_TABLES_H
 #define AMPEL_LOOKUP_TABLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -21,18 +22,20 @@ struct tables *tables_open(const struct config *config, struct buf *error);
 void           tables_close(struct tables *t);
 
 /*
- * Read again what has changed, when the last look at the files is age_ms old. True:
- * there are new tables. Broken files are logged once, and what was read before is
- * kept.
+ * Read again what has changed, looking at most once a second. Broken files are
+ * logged once, and what was read before is kept. True: the directory is another.
  */
-enum {
-	TABLES_AGE_MS = 1000,
-	TABLES_AGE_UNKNOWN_MS = 50, /* who is not there may just have been added */
-};
-bool tables_refresh(struct tables *t, const struct config *config,
-    uint64_t now_ms, uint64_t age_ms);
+bool tables_refresh(
+    struct tables *t, const struct config *config, uint64_t now_ms);
 
-/* Until the next refresh. */
+/*
+ * The same before somebody is told that there is no such user, who may have been
+ * added a moment ago: this looks at most every 50 ms.
+ */
+bool tables_refresh_soon(
+    struct tables *t, const struct config *config, uint64_t now_ms);
+
+/* Until the next refresh that was true. */
 const struct directory *tables_directory(const struct tables *t);
 
 #endif
