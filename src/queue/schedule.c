@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/clock.h"
 #include "io/log.h"
@@ -433,6 +434,7 @@ schedule_add_agent(struct schedule *s, uint64_t serial, int socket)
 
 	if (a == NULL) {
 		log_text("no memory for a process for deliveries");
+		close(socket);
 		return;
 	}
 	a->next = s->agents;
