@@ -318,8 +318,7 @@ on_finished(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	/* our HELLO named it, and its outcome is in the store since long ago */
 	else if ((at = list_find(&a->waiting, &id, m.recipient)) != NULL)
 		free_job(list_take(&a->waiting, at));
-	else
-		return false; /* it acknowledges what we never said */
+	/* else a restarted queue acknowledges both our HELLO and the outcome */
 	a->changed();
 	return true;
 }

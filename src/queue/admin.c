@@ -38,8 +38,10 @@ finish(struct admin *a)
 {
 	a->is_busy = false;
 	arena_reset(&a->arena);
-	if (a->peer == NULL)
+	if (a->peer == NULL) {
+		arena_finish(&a->arena);
 		free(a);
+	}
 }
 
 static void

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/clock.h"
 #include "io/log.h"
@@ -30,6 +31,8 @@ struct schedule {
 	struct users          users;
 	struct agent         *agents;
 	uv_timer_t            timer; /* the next that gets due */
+	uv_timer_t            again_timer;
+	struct desk_request  *again; /* what the store could not write */
 	uint64_t              queue_lifetime_ms;
 	bool                  has_begun, is_paused, is_stopping;
 	bool                  are_agents_known; /* those of an earlier life */
@@ -48,7 +51,8 @@ schedule_new(uv_loop_t *loop, struct lookup_client *lookup)
 	s->loop = loop;
 	s->lookup = lookup;
 	uv_timer_init(loop, &s->timer);
-	s->timer.data = s;
+	uv_timer_init(loop, &s->again_timer);
+	s->timer.data = s->again_timer.data = s;
 	return s;
 }
 
@@ -173,6 +177,29 @@ end_flight(struct flight *f)
 /* --- back into the store --- */
 
 static void
+on_again(uv_timer_t *timer)
+{
+	struct schedule *s = timer->data;
+
+	while (s->again) {
+		struct desk_request *r = s->again;
+
+		s->again = r->next;
+		desk_commit(s->desk, r);
+	}
+}
+
+/* A disk that is full or broken is not asked without a pause. */
+static void
+commit_later(struct schedule *s, struct desk_request *r)
+{
+	r->next = s->again;
+	s->again = r;
+	if (!uv_is_active((uv_handle_t *)&s->again_timer))
+		uv_timer_start(&s->again_timer, on_again, SOON_MS, 0);
+}
+
+static void
 log_outcome(const struct flight *f, const struct outcome *o, bool held)
 {
 	struct event e = event_begin(
@@ -197,7 +224,7 @@ on_finished(struct desk_request *r)
 		/* The agent keeps it; so do we, until the disk takes it. */
 		log_text("the queue could not write what became of %s: again",
 		    id_text(&f->lease.id).p);
-		desk_commit(f->schedule->desk, r);
+		commit_later(f->schedule, r);
 		return;
 	}
 	if (r->op.result != STORE_DONE)
@@ -272,7 +299,7 @@ on_released(struct desk_request *r)
 	struct schedule *s = f->schedule;
 
 	if (r->op.result == STORE_UNKNOWN) {
-		desk_commit(s->desk, r);
+		commit_later(s, r);
 		return;
 	}
 	end_flight(f);
@@ -436,6 +463,7 @@ schedule_add_agent(struct schedule *s, uint64_t serial, int socket)
 
 	if (a == NULL) {
 		log_text("no memory for a process for deliveries");
+		close(socket);
 		return;
 	}
 	a->next = s->agents;
@@ -522,7 +550,7 @@ on_extended(struct desk_request *r)
 	struct flight *f = r->context;
 
 	if (r->op.result == STORE_UNKNOWN) {
-		desk_commit(f->schedule->desk, r);
+		commit_later(f->schedule, r);
 		return;
 	}
 	if (r->op.result != STORE_DONE) { /* it was finished before we died */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -277,6 +278,8 @@ lookup_client_connect(struct lookup_client *c, int socket)
 		drop_connection(c);
 	c->peer = peer_open(c->loop, socket, permits,
 	    sizeof permits / sizeof permits[0], on_gone, c);
+	if (c->peer == NULL)
+		close(socket);
 	for (struct lookup_question *q = c->list.next; q != &c->list; q = q->next)
 		if (!q->is_sent)
 			send_question(q);
