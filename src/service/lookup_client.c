@@ -122,21 +122,25 @@ on_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	return true;
 }
 
-/* The targets of an expansion: a list in the frame, or in a memory file. */
+/* How many targets a list holds; false: it is no list. */
 static bool
-read_targets(struct bytes list, struct arena *arena, struct route *route)
+count_targets(struct bytes list, size_t *n)
 {
-	struct frame_reader count = frame_reader_of(list);
+	struct frame_reader r = frame_reader_of(list);
+
+	for (*n = 0; r.rest.n > 0 && !r.failed; ++*n)
+		frame_bytes(&r);
+	return !r.failed;
+}
+
+/* False: no memory. */
+static bool
+read_targets(
+    struct bytes list, size_t n, struct arena *arena, struct route *route)
+{
 	struct frame_reader r = frame_reader_of(list);
 	struct bytes       *targets;
-	size_t              n = 0;
 
-	while (count.rest.n > 0 && !count.failed) {
-		frame_bytes(&count);
-		n++;
-	}
-	if (count.failed)
-		return false;
 	targets = arena_alloc(arena, (n + 1) * sizeof *targets);
 	if (targets == NULL)
 		return false;
@@ -147,38 +151,54 @@ read_targets(struct bytes list, struct arena *arena, struct route *route)
 	return true;
 }
 
+/* Pass the answer on, its targets being n in m->targets; without them, "try later". */
+static void
+answer_route(struct lookup_client *c, const struct msg_route *m,
+    bool has_targets, size_t n)
+{
+	struct lookup_question *q = answered(c, m->q, MSG_ROUTE);
+	struct route            route = {
+		.kind = (enum route_kind)m->kind,
+		.user = m->user,
+		.extension = m->extension,
+		.owner = m->owner,
+	};
+	struct arena            arena;
+	bool                    good;
+
+	if (q == NULL)
+		return;
+	arena_init(&arena, TARGETS_MAX);
+	good = has_targets && read_targets(m->targets, n, &arena, &route);
+	q->answer.route(good ? &route : NULL, q->context);
+	free(q);
+	arena_finish(&arena);
+}
+
+/* The targets of an expansion are a list in the frame, or in a memory file. */
 static bool
 on_route(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
     void *context)
 {
-	struct msg_route        m;
-	struct lookup_question *q;
-	struct route            route = { 0 };
-	struct arena            arena;
-	struct buf              large;
-	bool                    good;
+	struct msg_route m;
+	struct buf       large;
+	bool             is_read = true, is_garbled;
+	size_t           n = 0;
 
 	(void)peer;
 	if (!msg_route_read(frame, &m) || m.kind > ROUTE_EXPANDED ||
 	    n_fds != (m.is_large ? 1 : 0))
 		return false;
-	arena_init(&arena, TARGETS_MAX);
 	buf_init(&large, TARGETS_MAX);
-	route.kind = (enum route_kind)m.kind;
-	route.user = m.user;
-	route.extension = m.extension;
-	route.owner = m.owner;
-	good = !m.is_large || memfile_read(fds[0], 0, &large) == 0;
-	if (good)
-		good = read_targets(m.is_large ? buf_bytes(&large) : m.targets,
-		    &arena, &route);
-	q = answered(context, m.q, MSG_ROUTE);
-	if (q)
-		q->answer.route(good ? &route : NULL, q->context);
-	free(q);
-	arena_finish(&arena);
+	if (m.is_large) {
+		is_read = memfile_read(fds[0], 0, &large) == 0;
+		m.targets = buf_bytes(&large);
+	}
+	is_garbled = is_read && !count_targets(m.targets, &n);
+	if (!is_garbled)
+		answer_route(context, &m, is_read, n);
 	buf_finish(&large);
-	return true;
+	return !is_garbled;
 }
 
 static const struct peer_permit permits[] = {
@@ -232,7 +252,8 @@ on_tick(uv_timer_t *timer)
 	uint64_t                now = clock_monotonic_ms();
 	struct lookup_question *q;
 
-	while ((q = first(c)) != NULL && now - q->asked_ms > LOOKUP_TIMEOUT_MS)
+	/* What an answer asks anew is younger than now. */
+	while ((q = first(c)) != NULL && q->asked_ms + LOOKUP_TIMEOUT_MS < now)
 		fail(q);
 	if (first(c) == NULL)
 		uv_timer_stop(&c->timer);

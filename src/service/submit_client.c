@@ -38,16 +38,32 @@ struct submit_client {
 };
 
 static void
-free_submission(struct submission *s)
+take_out(struct submission *s)
 {
 	s->before->next = s->next;
 	s->next->before = s->before;
+	s->next = s->before = s;
+}
+
+static void
+free_submission(struct submission *s)
+{
+	take_out(s);
 	if (!s->is_sent)
 		s->client->n_waiting--;
 	if (s->fd >= 0)
 		close(s->fd);
 	buf_finish(&s->envelope);
 	free(s);
+}
+
+/* Tell its sender and free. done may send, cancel others, and connect anew. */
+static void
+finish(struct submission *s, const struct submit_result *result)
+{
+	take_out(s);
+	s->done(result, s->context);
+	free_submission(s);
 }
 
 static struct submission *
@@ -146,8 +162,7 @@ on_result(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		.text = m.text,
 	};
 	c->credits++;
-	s->done(&result, s->context);
-	free_submission(s);
+	finish(s, &result);
 	send_waiting(c);
 	return true;
 }
@@ -191,10 +206,8 @@ drop_connection(struct submit_client *c)
 	peer_close(c->peer);
 	c->peer = NULL;
 	c->credits = 0;
-	while ((s = first(c)) != NULL && s->is_sent) {
-		s->done(&unknown, s->context);
-		free_submission(s);
-	}
+	while ((s = first(c)) != NULL && s->is_sent)
+		finish(s, &unknown);
 }
 
 static void

@@ -87,10 +87,10 @@ new_job(struct client *client, uint64_t q)
 static int
 copy_message(const struct submit_server *s, int from, uint64_t size)
 {
-	int to = s->scratch ? memfile_new_on_disk(s->scratch)
-	                    : memfile_new("message");
+	int to = memfile_new_for("message", s->scratch, size);
 
-	if (to >= 0 && memfile_copy(from, size, to) == 0)
+	if (to >= 0 && memfile_copy(from, size, to) == 0 &&
+	    memfile_seal_if_memory(to) == 0)
 		return to;
 	if (to >= 0)
 		close(to);
