@@ -1,5 +1,6 @@
 """What a contender costs: CPU of all its processes, and their memory."""
 
+import json
 import os
 import signal
 import subprocess
@@ -156,7 +157,5 @@ class PeakMemory:
 
 def run_json(argv):
     """Run a tool that prints JSON; whatever its exit code says."""
-    import json
-
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)
     return json.loads(done.stdout or b"{}")

@@ -152,8 +152,7 @@ row_id(const struct msg_row *row)
 {
 	struct id id = { { 0 } };
 
-	if (row->id.n == ID_BITS)
-		memcpy(id.bits, row->id.p, ID_BITS);
+	id_read(row->id, &id);
 	return id;
 }
 
@@ -241,7 +240,7 @@ do_list(struct queue_door *d, const struct command *c, const struct id *id)
 static int
 do_cat(struct queue_door *d, const struct id *id)
 {
-	struct msg_ask_body m = { { (const char *)id->bits, ID_BITS } };
+	struct msg_ask_body m = { id_bytes(id) };
 	struct buf          frame;
 	char                piece[8 * 1024];
 	ssize_t             n = 0;
@@ -272,7 +271,7 @@ static int
 do_action(struct queue_door *d, enum queue_action action, const struct id *id)
 {
 	struct msg_ask_action m = { (uint8_t)action,
-		{ (const char *)id->bits, ID_BITS } };
+		id_bytes(id) };
 	struct buf            frame;
 	int                   fd, code;
 

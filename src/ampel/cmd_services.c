@@ -219,7 +219,7 @@ show_answer(const struct command *c, const struct config *config,
 	return code;
 }
 
-/* After a stop of everything its process must be gone, too. */
+/* After a stop, or zap, of everything its process must be gone, too. */
 static bool
 wait_for_end(const struct config *config, pid_t pid)
 {
@@ -253,8 +253,8 @@ run_verb(const struct command *c, const struct config *config,
 	}
 	code = show_answer(c, config, verb, socket);
 	close(socket);
-	if (verb == VERB_STOP && services->n == 0 && code == EX_GOOD &&
-	    !wait_for_end(config, pid)) {
+	if ((verb == VERB_STOP || verb == VERB_ZAP) && services->n == 0 &&
+	    code == EX_GOOD && !wait_for_end(config, pid)) {
 		fprintf(stderr, "ampel: the server did not end\n");
 		return EX_BAD;
 	}

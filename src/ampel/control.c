@@ -34,7 +34,7 @@ enum {
 struct asker {
 	struct asker     *next;
 	struct control   *control;
-	struct peer      *peer;
+	struct peer      *peer; /* NULL: it left while a reload has yet to answer it */
 	bool              is_waiting;
 	enum command_verb verb;
 	bool              is_second_half; /* restart: the start behind the stop */
@@ -178,11 +178,24 @@ is_nothing_left(const struct supervisor *s)
 	return true;
 }
 
+/* Nothing starts any more: whoever waits for that is told, and holds up nobody. */
+static bool
+is_refused(struct asker *a)
+{
+	if (a->control->supervisor->phase != PHASE_STOPPING ||
+	    (a->verb != VERB_START && a->verb != VERB_RESTART))
+		return false;
+	say_done(a, 75, "the server is stopping", -1);
+	return true;
+}
+
 static void
 advance(struct asker *a)
 {
 	struct supervisor *s = a->control->supervisor;
 
+	if (is_refused(a))
+		return;
 	if (a->verb == VERB_ZAP && !a->is_killed &&
 	    clock_monotonic_ms() - a->started_ms > ZAP_GRACE_MS) {
 		a->is_killed = true;
@@ -222,6 +235,8 @@ on_tick(uv_timer_t *timer)
 static void
 wait_for_processes(struct asker *a)
 {
+	if (is_refused(a))
+		return;
 	a->is_waiting = true;
 	begin(a);
 	uv_timer_start(&a->control->tick, on_tick, 0, TICK_MS);
@@ -271,10 +286,10 @@ on_reloaded(bool ok, const char *text, void *context)
 
 	log_text(ok ? "the configuration was taken anew"
 	            : "the old configuration stays: %s", text);
-	/* The asker may have left; then it is in no list any more. */
-	for (struct asker *b = a ? a->control->askers : NULL; b; b = b->next)
-		if (b == a)
-			say_done(a, ok ? 0 : 78, text, -1);
+	if (a->peer)
+		say_done(a, ok ? 0 : 78, text, -1);
+	else
+		free(a);
 }
 
 /* --- the connection --- */
@@ -357,7 +372,9 @@ on_gone(struct peer *peer, const char *why, void *context)
 		at = &(*at)->next;
 	*at = a->next;
 	peer_close(peer);
-	free(a);
+	a->peer = NULL;
+	if (!a->is_waiting || a->verb != VERB_RELOAD)
+		free(a); /* else on_reloaded does */
 }
 
 static bool

@@ -154,7 +154,9 @@ on_ended(struct child *child, struct child_end end, void *context)
 		    h->error);
 		return;
 	}
-	if (h->is_wanted && !was_stopping)
+	if (h->is_wanted && was_stopping) /* wanted again meanwhile */
+		helper_start(h);
+	else if (h->is_wanted)
 		start_later(h);
 	supervisor_helper_up(h->supervisor); /* who waits for its end looks again */
 }

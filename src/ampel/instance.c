@@ -104,7 +104,6 @@ drop_process(struct instance *i)
 	i->control = NULL;
 	i->child = NULL;
 	i->state = INSTANCE_DOWN;
-	i->awaits_reload = false;
 }
 
 static void
@@ -186,6 +185,8 @@ instance_stop(struct instance *i)
 
 	i->is_wanted = false;
 	uv_timer_stop(&i->again);
+	if (i->state == INSTANCE_DOWN) /* what was wanted of it will not come */
+		want_fail_all(i);
 	if (i->state == INSTANCE_DOWN || i->state == INSTANCE_STOPPING)
 		return;
 	i->state = INSTANCE_STOPPING;
@@ -204,15 +205,16 @@ on_prepared(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 {
 	struct instance    *i = context;
 	struct msg_prepared m;
+	bool                is_first = i->state == INSTANCE_STARTING;
 
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
 	if (!msg_prepared_read(frame, &m))
 		return false;
-	if (i->state == INSTANCE_STARTING)
+	if (is_first)
 		i->state = INSTANCE_PREPARED;
-	supervisor_prepared(i->supervisor, i);
+	supervisor_prepared(i->supervisor, i, m.generation, is_first);
 	return true;
 }
 
@@ -228,7 +230,7 @@ on_refused(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)n_fds;
 	if (!msg_refused_read(frame, &m))
 		return false;
-	supervisor_refused(i->supervisor, i, m.text);
+	supervisor_refused(i->supervisor, i, m.generation, m.text);
 	return true;
 }
 

@@ -47,7 +47,8 @@ struct instance {
 	uv_timer_t          again;     /* the back-off */
 	unsigned            failures;
 	uint64_t            started_ms;
-	bool                awaits_reload; /* PREPARED of a reload is due */
+	bool                awaits_reload; /* PREPARED of a reload is due, */
+	bool                is_prepared_for_reload; /* or has come */
 	struct want        *wants;     /* deliver: users it was asked for */
 };
 

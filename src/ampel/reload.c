@@ -32,7 +32,7 @@ end(struct supervisor *s, bool ok, const char *text)
 	if (!ok && r->is_judge_new) /* it holds what nobody will use */
 		instance_stop(instance_find(s, ROLE_HIQ, NULL));
 	for (struct instance *i = s->instances; i; i = i->next)
-		i->awaits_reload = false;
+		i->awaits_reload = i->is_prepared_for_reload = false;
 	if (!ok) {
 		config_finish(r->config);
 		free(r->config);
@@ -89,27 +89,29 @@ find_changed_listener(const struct config *old, const struct config *new)
 	    : NULL;
 }
 
+static bool
+has_helper(const struct config *c, struct bytes name)
+{
+	for (size_t i = 0; i < c->n_helper; i++)
+		if (bytes_equal(c->helper[i].name, name))
+			return true;
+	return false;
+}
+
 /* Helpers that are gone stop, new ones start. */
 static void
-apply_helpers(struct supervisor *s)
+apply_helpers(struct supervisor *s, const struct config *old)
 {
 	char error[128];
 
-	for (struct helper *h = s->helpers; h; h = h->next) {
-		bool stays = false;
-
-		for (size_t i = 0; i < s->config->n_helper; i++)
-			if (bytes_equal(s->config->helper[i].name,
-			        bytes_of(h->name)))
-				stays = true;
-		if (!stays)
+	for (struct helper *h = s->helpers; h; h = h->next)
+		if (!has_helper(s->config, bytes_of(h->name)))
 			helper_stop(h);
-	}
 	for (size_t i = 0; i < s->config->n_helper; i++) {
 		struct service service = { SERVICE_HELPER,
 			s->config->helper[i].name };
 
-		if (helper_find(s, service.name) == NULL)
+		if (!has_helper(old, service.name))
 			service_start(s, &service, error, sizeof error);
 	}
 }
@@ -126,13 +128,15 @@ apply(struct supervisor *s)
 	s->config = r->config;
 	s->generation = r->generation;
 	for (struct instance *i = s->instances; i; i = i->next)
-		if (instance_can_be_wired(i))
+		if (i->is_prepared_for_reload)
 			instance_use(i, s->generation);
+		else if (instance_can_be_wired(i)) /* it started meanwhile */
+			instance_send_config(i, s->config, s->generation);
 	if (r->is_judge_new || (was_judged && s->config->n_filter == 0))
 		wiring_reconnect_smtpd(s);
 	if (judge && s->config->n_filter == 0)
 		instance_stop(judge);
-	apply_helpers(s);
+	apply_helpers(s, old);
 	config_finish(old);
 	free(old);
 	end(s, true, "");
@@ -147,15 +151,48 @@ check_all(struct supervisor *s)
 	apply(s);
 }
 
-void
-reload_prepared(struct supervisor *s, struct instance *i)
+bool
+reload_awaits(
+    const struct supervisor *s, const struct instance *i, uint64_t generation)
 {
+	return s->reload && i->awaits_reload &&
+	    generation == s->reload->generation;
+}
+
+bool
+reload_prepared(struct supervisor *s, struct instance *i, uint64_t generation,
+    bool is_first)
+{
+	if (s->reload && i->awaits_reload && is_first &&
+	    generation != s->reload->generation) {
+		/* The judge, whose start had to wait, began with the old one. */
+		instance_send_config(
+		    i, s->reload->config, s->reload->generation);
+		return true;
+	}
+	if (!reload_awaits(s, i, generation))
+		return false;
 	i->awaits_reload = false;
-	if (s->reload == NULL)
-		return;
+	i->is_prepared_for_reload = true;
 	if (i->role == ROLE_HIQ && s->reload->is_judge_new)
 		wiring_connect(s, i);
 	check_all(s);
+	return true;
+}
+
+/* A process for deliveries ends when it is idle; of the others it says something. */
+void
+reload_ended(struct supervisor *s, struct instance *i)
+{
+	bool is_awaited = i->awaits_reload;
+
+	i->awaits_reload = i->is_prepared_for_reload = false;
+	if (s->reload == NULL || !is_awaited)
+		return;
+	if (i->role == ROLE_DELIVER)
+		check_all(s);
+	else
+		reload_refused(s, i, "it ended");
 }
 
 void
@@ -184,6 +221,7 @@ start_judge(struct supervisor *s)
 	struct reload   *r = s->reload;
 	struct instance *judge = instance_find(s, ROLE_HIQ, NULL);
 	struct config   *old = s->config;
+	uint64_t         before = s->generation;
 
 	if (judge == NULL && !supervisor_add_judge(s))
 		return false;
@@ -193,7 +231,7 @@ start_judge(struct supervisor *s)
 	s->generation = r->generation;
 	instance_start(judge);
 	s->config = old;
-	s->generation = r->generation - 1;
+	s->generation = before;
 	judge->awaits_reload = true;
 	return true;
 }
@@ -247,7 +285,7 @@ supervisor_reload(struct supervisor *s, reload_done *done, void *context)
 		done(false, obstacle ? obstacle : "no memory", context);
 		return;
 	}
-	*s->reload = (struct reload){ config, s->generation + 1, done, context,
-		false };
+	*s->reload = (struct reload){ config, ++s->last_generation, done,
+		context, false };
 	send_parts(s);
 }

@@ -109,17 +109,28 @@ connect_instance(struct supervisor *s, struct instance *i)
 		listener_hand_out(s->listeners, i);
 }
 
-void
-supervisor_prepared(struct supervisor *s, struct instance *i)
+/* Started before a reload, prepared behind it: it is brought up to date. */
+static void
+use_or_update(struct supervisor *s, struct instance *i, uint64_t generation,
+    bool is_first)
 {
-	if (i->awaits_reload) {
-		reload_prepared(s, i);
+	if (generation == s->generation)
+		instance_use(i, generation);
+	else if (is_first)
+		instance_send_config(i, s->config, s->generation);
+}
+
+void
+supervisor_prepared(struct supervisor *s, struct instance *i,
+    uint64_t generation, bool is_first)
+{
+	if (reload_prepared(s, i, generation, is_first))
 		return;
-	}
-	connect_instance(s, i);
+	if (is_first)
+		connect_instance(s, i);
 	if (s->phase == PHASE_RUNNING) {
-		instance_use(i, s->generation);
-		if (i->role == ROLE_DELIVER)
+		use_or_update(s, i, generation, is_first);
+		if (is_first && i->role == ROLE_DELIVER)
 			want_tell_users(i);
 	} else if (s->phase == PHASE_PREPARE &&
 	    is_all(s, INSTANCE_PREPARED)) {
@@ -127,20 +138,32 @@ supervisor_prepared(struct supervisor *s, struct instance *i)
 	}
 }
 
+/* Without a configuration it can do nothing: it ends, and the next tries again. */
+static void
+end_unfit(struct instance *i)
+{
+	if (i->child && (i->state == INSTANCE_STARTING ||
+	                    i->state == INSTANCE_PREPARED))
+		child_signal(i->child, SIGKILL);
+}
+
 void
-supervisor_refused(struct supervisor *s, struct instance *i, struct bytes text)
+supervisor_refused(struct supervisor *s, struct instance *i,
+    uint64_t generation, struct bytes text)
 {
 	struct buf shown;
 
 	buf_init(&shown, ERROR_TEXT);
 	printable_add(&shown, text, ERROR_TEXT - 1);
-	if (i->awaits_reload)
+	if (reload_awaits(s, i, generation)) {
 		reload_refused(s, i, buf_string(&shown));
-	else if (s->phase == PHASE_PREPARE)
+	} else if (s->phase == PHASE_PREPARE) {
 		supervisor_fail(s, EXIT_CONFIG, "%s: %s", role_program(i->role),
 		    buf_string(&shown));
-	else
+	} else {
 		log_text("%s: %s", role_program(i->role), buf_string(&shown));
+		end_unfit(i);
+	}
 	buf_finish(&shown);
 }
 
@@ -156,8 +179,7 @@ supervisor_ready(struct supervisor *s, struct instance *i)
 void
 supervisor_ended(struct supervisor *s, struct instance *i)
 {
-	if (i->awaits_reload)
-		reload_refused(s, i, "it ended");
+	reload_ended(s, i);
 	if (i->role == ROLE_DELIVER) {
 		i->is_wanted = false;
 		want_fail_all(i);
@@ -433,6 +455,7 @@ supervisor_run(const char *config_file, char **names, size_t n_names,
 		.is_root = geteuid() == 0,
 		.notify = notify_fd,
 		.generation = 1,
+		.last_generation = 1,
 		.log = -1,
 	};
 	log_open("ampel");

@@ -32,7 +32,8 @@ struct supervisor {
 	int                   log;           /* stderr of every child */
 	int                   notify;        /* "ok\n" or an error goes here; -1: none */
 	enum supervisor_phase phase;
-	uint64_t              generation;
+	uint64_t              generation;      /* of config */
+	uint64_t              last_generation; /* of a reload, good or not */
 	uint64_t              last_serial;
 	struct instance      *instances;
 	struct helper        *helpers;
@@ -61,11 +62,15 @@ void supervisor_fail(struct supervisor *s, int code, const char *format, ...)
 
 /* --- what the parts tell the supervisor --- */
 
-/* A helper is up; a program has prepared, is ready, has ended. */
+/*
+ * A helper is up; a program has prepared (is_first: it has just been started), has
+ * refused a configuration, is ready, has ended.
+ */
 void supervisor_helper_up(struct supervisor *s);
-void supervisor_prepared(struct supervisor *s, struct instance *i);
-void supervisor_refused(
-    struct supervisor *s, struct instance *i, struct bytes text);
+void supervisor_prepared(struct supervisor *s, struct instance *i,
+    uint64_t generation, bool is_first);
+void supervisor_refused(struct supervisor *s, struct instance *i,
+    uint64_t generation, struct bytes text);
 void supervisor_ready(struct supervisor *s, struct instance *i);
 void supervisor_ended(struct supervisor *s, struct instance *i);
 

@@ -95,15 +95,6 @@ add_text(char **room, struct bytes text)
 	return copy;
 }
 
-static bool
-read_id(struct bytes b, struct id *id)
-{
-	if (b.n != ID_BITS)
-		return false;
-	memcpy(id->bits, b.p, ID_BITS);
-	return true;
-}
-
 /* Takes the descriptor of the body. NULL: no memory. */
 static struct job *
 new_job(const struct msg_deliver *m, const struct id *id, int *body)
@@ -147,7 +138,7 @@ send_outcome(struct agent *a, const struct job *job)
 	const struct delivery *d = &job->delivery;
 	struct msg_outcome     m = {
 		    .token = job->token,
-		    .id = { (const char *)d->id.bits, ID_BITS },
+		    .id = id_bytes(&d->id),
 		    .recipient = d->recipient,
 		    .kind = (uint8_t)d->outcome.kind,
 		    .class = d->outcome.status.class,
@@ -170,8 +161,7 @@ static void
 add_jobs(struct buf *b, const struct job_list *list)
 {
 	for (const struct job *job = list->first; job; job = job->next) {
-		frame_add_bytes(b, (struct bytes){
-		    (const char *)job->delivery.id.bits, ID_BITS });
+		frame_add_bytes(b, id_bytes(&job->delivery.id));
 		frame_add_u32(b, job->delivery.recipient);
 	}
 }
@@ -294,7 +284,7 @@ on_deliver(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	struct id          id;
 
 	(void)peer;
-	if (!msg_deliver_read(frame, &m) || !read_id(m.id, &id) ||
+	if (!msg_deliver_read(frame, &m) || !id_read(m.id, &id) ||
 	    n_fds != 1 || a->waiting.n + a->done.n >= JOBS_MAX)
 		return false;
 	/* what we do not take is given to the process after us */
@@ -321,7 +311,7 @@ on_finished(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (!msg_finished_read(frame, &m) || !read_id(m.id, &id))
+	if (!msg_finished_read(frame, &m) || !id_read(m.id, &id))
 		return false;
 	if ((at = list_find(&a->done, &id, m.recipient)) != NULL)
 		free_job(list_take(&a->done, at));

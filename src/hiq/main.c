@@ -62,6 +62,7 @@ static void
 use(const struct config *config)
 {
 	(void)config;
+	submit_server_limit(hiq.server, hiq.prepared->message_max);
 	desk_use(hiq.desk, hiq.prepared);
 }
 

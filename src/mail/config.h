@@ -88,7 +88,7 @@ struct config {
 	uint64_t message_memory;       /* 128M, mail data held in memory files */
 	uint64_t min_free;             /* 100M, beside twice message_size */
 	uint64_t recipients;           /* 100 a transaction */
-	uint64_t sessions;             /* 2000 in all, per listener */
+	uint64_t sessions;             /* 4000 in all, per listener */
 	uint64_t sessions_per_address; /* 50, IPv6 per /64; inside networks too */
 	uint64_t errors;               /* 20 a session */
 	uint64_t hops;                 /* 100 */

@@ -45,3 +45,18 @@ id_time_ms(const struct id *id)
 		ms = ms << 8 | id->bits[i];
 	return ms;
 }
+
+struct bytes
+id_bytes(const struct id *id)
+{
+	return (struct bytes){ (const char *)id->bits, ID_BITS };
+}
+
+bool
+id_read(struct bytes bits, struct id *out)
+{
+	if (bits.n != ID_BITS)
+		return false;
+	memcpy(out->bits, bits.p, ID_BITS);
+	return true;
+}

@@ -31,4 +31,8 @@ bool           id_parse(struct bytes text, struct id *out);
 bool           id_equal(const struct id *a, const struct id *b);
 uint64_t       id_time_ms(const struct id *id);
 
+/* The bits as bytes, for frames; the view borrows. Reading takes exactly ID_BITS. */
+struct bytes   id_bytes(const struct id *id);
+bool           id_read(struct bytes bits, struct id *out);
+
 #endif

@@ -41,7 +41,7 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILE, "min_free", VALUE_SIZE, AT(config, min_free), "100M", 0, LIMITED, QUEUE, false },
 	/* RFC 5321 section 4.5.3.1.8 wants 100 at least */
 	{ SCOPE_FILE, "recipients", VALUE_NUMBER, AT(config, recipients), "100", 1, 10000, SMTPD, false },
-	{ SCOPE_FILE, "sessions", VALUE_NUMBER, AT(config, sessions), "2000", 1, MANY, SMTPD, false },
+	{ SCOPE_FILE, "sessions", VALUE_NUMBER, AT(config, sessions), "4000", 1, MANY, SMTPD, false },
 	{ SCOPE_FILE, "sessions_per_address", VALUE_NUMBER, AT(config, sessions_per_address), "50", 1, MANY, SMTPD, false },
 	{ SCOPE_FILE, "errors", VALUE_NUMBER, AT(config, errors), "20", 1, 1000, SMTPD, false },
 	{ SCOPE_FILE, "hops", VALUE_NUMBER, AT(config, hops), "100", 1, 1000, SMTPD, false },

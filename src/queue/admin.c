@@ -56,15 +56,6 @@ say_done(struct admin *a, uint8_t code, const char *text, int fd)
 	buf_finish(&frame);
 }
 
-static bool
-read_id(struct bytes b, struct id *id)
-{
-	if (b.n != ID_BITS)
-		return false;
-	memcpy(id->bits, b.p, ID_BITS);
-	return true;
-}
-
 /* --- rows --- */
 
 static void
@@ -85,7 +76,7 @@ say_row(struct admin *a, const struct store_row *row, struct buf *frame)
 		[STORE_HELD] = ROW_HELD,
 	};
 	struct msg_row m = {
-		.id = { (const char *)row->id.bits, ID_BITS },
+		.id = id_bytes(&row->id),
 		.recipient = row->recipient,
 		.arrival_ms = row->arrival_ms,
 		.size = row->size_bytes,
@@ -132,7 +123,7 @@ on_ask_rows(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		return false;
 	a->has_after = m.after.n > 0;
 	if (a->has_after) {
-		if (!read_id(bytes_first(m.after, ID_BITS), &a->after.id))
+		if (!id_read(bytes_first(m.after, ID_BITS), &a->after.id))
 			return false;
 		r = frame_reader_of(bytes_from(m.after, ID_BITS));
 		a->after.recipient = frame_u32(&r);
@@ -183,7 +174,7 @@ on_ask_action(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)fds;
 	(void)n_fds;
 	if (!msg_ask_action_read(frame, &m) || m.action > ACTION_REMOVE ||
-	    !read_id(m.id, &a->id))
+	    !id_read(m.id, &a->id))
 		return false;
 	a->is_busy = true;
 	a->request.op = (struct store_op){
@@ -232,7 +223,7 @@ on_ask_body(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (!msg_ask_body_read(frame, &m) || !read_id(m.id, &a->id))
+	if (!msg_ask_body_read(frame, &m) || !id_read(m.id, &a->id))
 		return false;
 	a->is_busy = true;
 	a->call = (struct desk_call){ .run = run_body, .done = on_body,

@@ -13,21 +13,12 @@
 enum { TEXT_MAX = 1024 };
 
 static bool
-read_id(struct bytes b, struct id *id)
-{
-	if (b.n != ID_BITS)
-		return false;
-	memcpy(id->bits, b.p, ID_BITS);
-	return true;
-}
-
-static bool
 send_job(struct agent *a, const struct flight *f)
 {
 	const struct store_lease *l = &f->lease;
 	struct msg_deliver        m = {
 		       .token = l->token,
-		       .id = { (const char *)l->id.bits, ID_BITS },
+		       .id = id_bytes(&l->id),
 		       .recipient = l->recipient,
 		       .repeated = l->repeated,
 		       .user = bytes_of(f->user),
@@ -75,7 +66,7 @@ agent_deliver(struct agent *a, struct flight *f)
 void
 agent_finished(struct agent *a, const struct id *id, uint32_t recipient)
 {
-	struct msg_finished m = { { (const char *)id->bits, ID_BITS },
+	struct msg_finished m = { id_bytes(id),
 		recipient };
 	struct buf          frame;
 
@@ -119,7 +110,7 @@ on_hello(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		struct id      id;
 		struct flight *f;
 
-		if (r.failed || !read_id(text, &id))
+		if (r.failed || !id_read(text, &id))
 			return false;
 		if (schedule_find(a->schedule, &id, recipient))
 			return false; /* two of them at the same */
@@ -150,7 +141,7 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (!msg_outcome_read(frame, &m) || !read_id(m.id, &id) ||
+	if (!msg_outcome_read(frame, &m) || !id_read(m.id, &id) ||
 	    m.kind > OUTCOME_FAILED)
 		return false;
 	f = schedule_find(a->schedule, &id, m.recipient);

@@ -163,6 +163,13 @@ open_store(char *error, size_t size)
 	return true;
 }
 
+/* hiq may have made it larger. */
+static uint64_t
+message_max(const struct config *config)
+{
+	return 2 * config->message_size + 1024 * 1024;
+}
+
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
@@ -170,8 +177,7 @@ prepare(const struct config *config, char *error, size_t size)
 		return false;
 	if (queue.submit == NULL)
 		queue.submit = submit_server_new(service_loop(), CREDITS,
-		    2 * config->message_size + 1024 * 1024,
-		    service_directory(), on_submission, on_cancelled, NULL);
+		    message_max(config), service_directory(), on_submission, on_cancelled, NULL);
 	if (queue.submit == NULL) {
 		snprintf(error, size, "no memory");
 		return false;
@@ -184,6 +190,7 @@ use(const struct config *config)
 {
 	queue.need_bytes = config->min_free + 2 * config->message_size;
 	queue.looked_ms = 0;
+	submit_server_limit(queue.submit, message_max(config));
 	schedule_use(queue.schedule, config);
 	schedule_begin(queue.schedule);
 }

@@ -303,7 +303,8 @@ try_soon(struct flight *f, struct bytes why)
 {
 	struct store_finish end = {
 		.token = f->lease.token,
-		.outcome = { OUTCOME_DEFERRED, { 4, 3, 0 }, why },
+		.outcome = { OUTCOME_DEFERRED, { 4, 3, 0 },
+		    arena_copy(&f->arena, why) }, /* it outlives the caller's frame */
 		.due_ms = clock_now_ms() + SOON_MS,
 	};
 

@@ -71,6 +71,8 @@ struct submit_server *submit_server_new(uv_loop_t *loop, uint32_t credits,
     submit_cancelled *cancelled, void *context);
 /* Another client, taking the socket. */
 bool submit_server_add(struct submit_server *s, int socket);
+/* From now on messages of at most that many bytes. */
+void submit_server_limit(struct submit_server *s, uint64_t max_bytes);
 /* How many jobs are open. */
 size_t submit_server_jobs(const struct submit_server *s);
 void submit_server_free(struct submit_server *s);

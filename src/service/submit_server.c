@@ -302,6 +302,12 @@ submit_server_free(struct submit_server *s)
 	free(s);
 }
 
+void
+submit_server_limit(struct submit_server *s, uint64_t max_bytes)
+{
+	s->max_bytes = max_bytes;
+}
+
 size_t
 submit_server_jobs(const struct submit_server *s)
 {

@@ -18,6 +18,7 @@ STAGE = Path(os.environ.get("AMPEL_STAGE", ROOT / "build" / "stage"))
 START_SECONDS = 30
 STOP_SECONDS = 40
 NOBODY = 65534
+EX_TEMPFAIL = 75  # sysexits(3)
 
 
 def free_port():
@@ -272,7 +273,15 @@ class Server:
         return found
 
     def queued_ids(self):
-        return set(ID.findall(self.must("queue", "list", "--json")))
+        """Of all that is queued. A queue that is just starting is waited for."""
+
+        def listed():
+            done = self.command("queue", "list", "--json")
+            return None if done.returncode == EX_TEMPFAIL else done
+
+        done = wait_until(listed, START_SECONDS, 0.1)
+        assert done and done.returncode == 0, f"queue list: {done}\n{self.log()[-3000:]}"
+        return set(ID.findall(done.stdout))
 
 
 ID = re.compile(r"\b[0-9a-v]{26}\b")

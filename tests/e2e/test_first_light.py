@@ -194,3 +194,12 @@ def test_strangers_marks_are_removed(server):
     names = {name.lower() for name, _ in mail.fields()}
     assert not {name for name in names if name.startswith((b"x-spam", b"x-ampel"))}
     assert mail.original(b"From: A Sender") == unix_lines(HEADER) + b"\nX-Spam-Flag: in the body\n"
+
+
+def test_a_user_added_now_has_mail_now(server):
+    clear(server)
+    added = server.command("user", "add", "latecomer")
+    assert added.returncode == 0, added.stderr
+    with smtplib.SMTP("127.0.0.1", server.port) as client:
+        client.sendmail("sender@client.example", ["latecomer@mx.example"], HEADER + b"\r\nsoon\r\n")
+    server.wait_for_mail(user="latecomer")

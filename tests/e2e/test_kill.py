@@ -1,6 +1,7 @@
 """250 means safe: kill -9 of every program while mail flows loses and doubles nothing."""
 
 import random
+import re
 import signal
 import time
 
@@ -15,6 +16,8 @@ from wire import Wire
 ROUNDS = 6
 # reads its input and says green: the message goes through hiq
 FILTER = 'filter count { check = "/usr/bin/wc -c" }\n'
+
+DIED = re.compile(r"ended: (signal|exit code [1-9])")
 
 KILLED = [
     ("smtpd", False),
@@ -53,9 +56,16 @@ def finish(server, senders):
     let_some_through(senders)
     senders.stop()
     server.stop()
+    before = len(server.log())
     server.start(add_users=False)
     box = server.maildir("alice")
-    wait_until(lambda: len(maildir.files(box)) >= len(senders.accepted) and not server.queued_ids(), 90, 0.5)
+
+    def all_delivered():
+        return len(maildir.files(box)) >= len(senders.accepted) and not server.queued_ids()
+
+    wait_until(all_delivered, 90, 0.5)
+    died = [line for line in server.log()[before:].splitlines() if DIED.search(line)]
+    assert not died, "nobody kills any more, yet something died"
     assert not senders.refused
     check(senders, server.mail())
 

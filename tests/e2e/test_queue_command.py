@@ -1,6 +1,7 @@
 """`ampel queue`: what the administrator sees of the queue and does with it."""
 
 import json
+import os
 import re
 
 import pytest
@@ -125,3 +126,16 @@ def test_server_that_does_not_run(new_server):
     done = server.command("queue", "list")
     assert done.returncode != 0
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_why_a_user_cannot_be_delivered_for(new_server):
+    """The supervisor's words are kept with the recipient."""
+    server = new_server(as_nobody=os.geteuid() == 0).start()
+    with server.passwd().open("a") as users:
+        users.write("carol:x:12345:12345::/nonexistent:/usr/sbin/nologin\n")
+    for _ in range(20):  # other frames come in between
+        send(server, "carol@mx.example", "alice@mx.example", "bob@mx.example")
+    server.wait_for_mail("alice", 20)
+    wait_until(lambda: all(row["text"] for row in rows(server, "list")), 20)
+    texts = {row["text"] for row in rows(server, "list")}
+    assert texts == {"4.3.0 started without root, cannot become this user"}

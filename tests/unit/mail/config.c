@@ -132,7 +132,7 @@ test_presets(void **state)
 	assert_int_equal(c.message_memory, 128 * 1024 * 1024);
 	assert_int_equal(c.min_free, 100 * 1024 * 1024);
 	assert_int_equal(c.recipients, 100);
-	assert_int_equal(c.sessions, 2000);
+	assert_int_equal(c.sessions, 4000);
 	assert_int_equal(c.sessions_per_address, 50);
 	assert_int_equal(c.errors, 20);
 	assert_int_equal(c.hops, 100);
@@ -275,7 +275,7 @@ static const struct part_row part_rows[] = {
 	    "message_size = 10M\n"
 	    "message_memory = 128M\n"
 	    "recipients = 100\n"
-	    "sessions = 2000\n"
+	    "sessions = 4000\n"
 	    "sessions_per_address = 50\n"
 	    "errors = 20\n"
 	    "hops = 100\n"
