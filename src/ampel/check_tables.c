@@ -221,16 +221,25 @@ fill_directory(struct directory *directory, const struct config *config)
 	return !is_full;
 }
 
-/* An alias that leads to nobody; its line is lost, its name says where it is. */
+/* The line of the alias that the directory calls name. */
+static unsigned
+line_of(const struct alias *alias, struct bytes name)
+{
+	while (alias && !bytes_equal_nocase(alias->name, name))
+		alias = alias->next;
+	return alias ? alias->line : 0;
+}
+
+/* An alias that leads to nobody. */
 static void
 check_loop(const struct config *config, struct directory *directory,
-    struct arena *arena, struct mistakes *mistakes)
+    const struct alias *first, struct arena *arena, struct mistakes *mistakes)
 {
 	struct bytes name = directory_find_loop(directory);
 
 	/* the system's users are not in the directory here */
 	if (name.n > 0 && config->users == USERS_FILE)
-		mistakes_add(mistakes, arena, 0,
+		mistakes_add(mistakes, arena, line_of(first, name),
 		    "\"%.*s\" leads to aliases only, in a circle: nobody would "
 		    "get its mail", BYTES_ARG(name));
 }
@@ -246,12 +255,12 @@ check_aliases(const struct config *config, const char *path, struct arena *arena
 	if (directory == NULL || !fill_directory(directory, config)) {
 		mistakes_add(mistakes, arena, 0, "no memory");
 	} else if (read_file(path, &text, arena, mistakes)) {
-		struct alias *alias =
+		struct alias *first =
 		    aliases_parse(buf_bytes(&text), arena, mistakes);
 
-		for (; alias; alias = alias->next)
-			check_alias(directory, alias, arena, mistakes);
-		check_loop(config, directory, arena, mistakes);
+		for (struct alias *a = first; a; a = a->next)
+			check_alias(directory, a, arena, mistakes);
+		check_loop(config, directory, first, arena, mistakes);
 	}
 	directory_free(directory);
 	buf_finish(&text);

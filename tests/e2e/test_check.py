@@ -101,10 +101,11 @@ def test_users_and_aliases(check, etc):
         "r/etc/passwd:2",
         "r/etc/passwd:3",
         "r/etc/passwd:4",
-        "r/etc/aliases",
+        "r/etc/aliases:3",
         "r/etc/aliases:4",
         "r/etc/aliases:5",
     ]
+    assert 'aliases:3: "y" leads to aliases only, in a circle' in err
 
 
 @pytest.mark.parametrize("name", ["none", "."])
