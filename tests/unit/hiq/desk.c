@@ -388,7 +388,7 @@ deadline(void **state)
 	for (size_t i = 0; i < 3; i++)
 		receive(&o, i);
 	uv_run(&o.loop, UV_RUN_DEFAULT);
-	assert_true(clock_monotonic_ms() - began_ms < 5000);
+	assert_true(clock_monotonic_ms() - began_ms < 30 * 1000); /* not its 60 s */
 	close_office(&o);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(o.jobs[i].code, 451);
