@@ -178,7 +178,7 @@ on_ended(uv_async_t *async)
 		pass.requests = r->next;
 		r->done(r);
 	}
-	if (pass.leases)
+	if (pass.want > 0)
 		d->leased(pass.leases, d->context);
 	while (pass.calls) {
 		struct desk_call *c = pass.calls;

@@ -52,7 +52,10 @@ struct desk_leases {
 	size_t             users; /* of the arena; the taker counts it down */
 };
 
-/* leased gets its argument for good: desk_leases_release it. */
+/*
+ * Comes once for each pass that leased. It gets its argument for good:
+ * desk_leases_release it. NULL: there was no memory, nothing is leased.
+ */
 typedef void desk_leased(struct desk_leases *leases, void *context);
 
 /* NULL: no thread, no memory. The store becomes the desk's. */

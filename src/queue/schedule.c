@@ -143,11 +143,17 @@ void
 schedule_leased(struct desk_leases *leases, void *context)
 {
 	struct schedule *s = context;
-	size_t           n = leases->n;
-	uint64_t         next_due_ms = leases->next_due_ms;
+	size_t           n;
+	uint64_t         next_due_ms;
 	bool             wake_again = s->wake_again;
 
 	s->is_wanting = s->wake_again = false;
+	if (leases == NULL) {
+		wait_for_due(s, clock_now_ms() + SOON_MS);
+		return;
+	}
+	n = leases->n;
+	next_due_ms = leases->next_due_ms;
 	s->has_more = n == DESK_LEASES || s->flights.n + n >= FLIGHTS_MAX;
 	/* One user of our own, so that no flight frees the list under us. */
 	leases->users++;
