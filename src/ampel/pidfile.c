@@ -14,6 +14,20 @@
 static int  held = -1;
 static char held_path[PATHS_MAX];
 
+/* Who looks holds the lock for a moment (pidfile_look); who lives keeps it. */
+static bool
+lock_for_life(int fd)
+{
+	enum { TRIES = 25, PAUSE_US = 20 * 1000 };
+
+	for (int i = 0; i < TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		usleep(PAUSE_US);
+	}
+	return false;
+}
+
 bool
 pidfile_take(const struct config *config, char *error, size_t size)
 {
@@ -29,7 +43,7 @@ pidfile_take(const struct config *config, char *error, size_t size)
 		snprintf(error, size, "%s: %s", held_path, strerror(errno));
 		return false;
 	}
-	if (flock(held, LOCK_EX | LOCK_NB) != 0) {
+	if (!lock_for_life(held)) {
 		snprintf(error, size, "is already running (%s is locked)",
 		    held_path);
 		close(held);
