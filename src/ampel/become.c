@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/number.h"
@@ -33,6 +35,11 @@ become(int argc, char **argv)
 		    strerror(errno));
 		return TROUBLE;
 	}
+	/*
+	 * A supervisor that is killed cannot stop its helpers; one that lived on would
+	 * hold the address that the next one needs. (After setresuid, which clears it.)
+	 */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	execv(argv[3], argv + 3);
 	fprintf(stderr, "ampel: %s: %s\n", argv[3], strerror(errno));
 	return TROUBLE;

@@ -359,6 +359,19 @@ def test_status_after_a_crash(background):
     assert background.greets()
 
 
+def test_helper_ends_with_a_killed_supervisor(new_server):
+    """It would hold the address that the next one needs."""
+    server = new_server(
+        blocks='helper rest { command = "/bin/sleep 4242" %s }\n'
+        % ('user = "nobody"' if os.geteuid() == 0 else "")
+    )
+    server.start()
+    resting = lambda: subprocess.run(["pgrep", "-f", "^/bin/sleep 4242"]).returncode == 0
+    assert resting()
+    os.kill(server.supervisor(), signal.SIGKILL)
+    assert wait_until(lambda: not resting(), 10)
+
+
 def test_one_service(background):
     background.must("start")
     background.must("stop", "smtp")
