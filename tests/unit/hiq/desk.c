@@ -66,8 +66,10 @@ submit_answer(struct submit_job *job, const struct submit_result *result)
 /* The queue: answers from the loop, is not there, or holds its answer back. */
 enum queue_mood { ANSWERS, IS_AWAY, IS_SLOW, TAKES_NOTHING };
 
+enum { SUBMISSIONS = 8 }; /* open at once, at most */
+
 struct submission {
-	uv_timer_t   timer; /* first, for the callback */
+	uv_timer_t   timer;
 	submit_done *done;
 	void        *context;
 };
@@ -79,7 +81,7 @@ static struct {
 	char            content[4096];
 	enum colour     colour;
 	uint64_t        size_bytes;
-	struct submission last;
+	struct submission submissions[SUBMISSIONS]; /* used in turn */
 } queue;
 
 static void
@@ -96,6 +98,8 @@ struct submission *
 submit_send(struct submit_client *c, const struct envelope *envelope, int fd,
     submit_done *done, void *context)
 {
+	struct submission *s = &queue.submissions[queue.n_sent % SUBMISSIONS];
+
 	(void)c;
 	if (queue.mood == TAKES_NOTHING)
 		return NULL;
@@ -104,13 +108,13 @@ submit_send(struct submit_client *c, const struct envelope *envelope, int fd,
 	queue.size_bytes = envelope->size_bytes;
 	assert_true(bytes_to_string(bytes_of(content_of(fd)), queue.content,
 	    sizeof queue.content));
-	queue.last.done = done;
-	queue.last.context = context;
-	queue.last.timer.data = &queue.last;
+	s->done = done;
+	s->context = context;
+	s->timer.data = s;
 	if (queue.mood != IS_AWAY)
-		uv_timer_start(&queue.last.timer, queue_answer,
+		uv_timer_start(&s->timer, queue_answer,
 		    queue.mood == IS_SLOW ? 400 : 0, 0);
-	return &queue.last;
+	return s;
 }
 
 bool
@@ -143,7 +147,8 @@ open_office(struct office *o)
 	assert_int_equal(uv_loop_init(&o->loop), 0);
 	memset(&queue, 0, sizeof queue);
 	queue.loop = &o->loop;
-	uv_timer_init(&o->loop, &queue.last.timer);
+	for (size_t i = 0; i < SUBMISSIONS; i++)
+		uv_timer_init(&o->loop, &queue.submissions[i].timer);
 	uv_timer_init(&o->loop, &o->until);
 	o->desk = desk_new(&o->loop, NULL);
 	assert_non_null(o->desk);
@@ -232,7 +237,8 @@ close_office(struct office *o)
 {
 	uv_run(&o->loop, UV_RUN_DEFAULT);
 	desk_free(o->desk);
-	uv_close((uv_handle_t *)&queue.last.timer, NULL);
+	for (size_t i = 0; i < SUBMISSIONS; i++)
+		uv_close((uv_handle_t *)&queue.submissions[i].timer, NULL);
 	uv_close((uv_handle_t *)&o->until, NULL);
 	uv_run(&o->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&o->loop), 0);
