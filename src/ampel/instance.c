@@ -9,7 +9,6 @@
 #include "ampel/libexec.h"
 #include "ampel/supervisor.h"
 #include "ampel/want.h"
-#include "base/printable.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/memfile.h"
@@ -18,7 +17,6 @@ enum {
 	BACKOFF_FIRST_MS = 100,
 	BACKOFF_MAX_MS = 30 * 1000,
 	GOOD_LIFE_MS = 60 * 1000, /* after which a failure counts as the first */
-	TEXT_MAX = 4096,
 };
 
 static const struct {

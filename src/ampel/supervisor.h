@@ -44,7 +44,6 @@ struct supervisor {
 	char                **selected;      /* services to begin with; none: all */
 	size_t                n_selected;
 	uv_signal_t           term, interrupt, hangup;
-	uv_timer_t            deadline;      /* of the start */
 	int                   exit_code;
 };
 
