@@ -83,6 +83,9 @@ account_folder(
 	case ROLE_NONE:
 	case ROLE_LOOKUP:
 	case ROLE_DELIVER:
+	case ROLE_AUTH:
+	case ROLE_POP3D:
+	case ROLE_MAILBOX:
 	case ROLE_ADMIN:
 		break;
 	}

@@ -382,6 +382,8 @@ smtp_server_answer_recipient(
 		    BYTES_INIT("not a domain of this server, relaying denied") },
 		[SMTP_RECIPIENT_TRY_LATER] = { 451, { 4, 3, 0 },
 		    BYTES_INIT("cannot be looked up now, try again later") },
+		[SMTP_RECIPIENT_LIMIT] = { 450, { 4, 7, 1 },
+		    BYTES_INIT("too many recipients today, try again later") },
 	};
 
 	if (s->question != SMTP_QUESTION_RECIPIENT)

@@ -393,7 +393,7 @@ want_agent(struct user *u)
 	buf_init(&frame, FRAME_MAX);
 	msg_want_deliver_add(
 	    &frame, &(struct msg_want_deliver){ bytes_of(u->name) });
-	service_control_send(buf_bytes(&frame));
+	service_control_send(buf_bytes(&frame), NULL, 0);
 	buf_finish(&frame);
 }
 

@@ -29,6 +29,7 @@ struct lookup_question {
 	union {
 		lookup_connect_answer   *connect;
 		lookup_recipient_answer *recipient;
+		lookup_sender_answer    *sender;
 		lookup_route_answer     *route;
 	} answer;
 	void                   *context;
@@ -66,6 +67,8 @@ fail(struct lookup_question *q)
 		q->answer.connect(true, false, false, q->context);
 	else if (q->answer_type == MSG_RECIPIENT)
 		q->answer.recipient(RECIPIENT_TRY_LATER, q->context);
+	else if (q->answer_type == MSG_SENDER)
+		q->answer.sender(true, false, q->context);
 	else
 		q->answer.route(NULL, q->context);
 	free(q);
@@ -113,11 +116,30 @@ on_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (!msg_recipient_read(frame, &m) || m.answer > RECIPIENT_TRY_LATER)
+	if (!msg_recipient_read(frame, &m) || m.answer > RECIPIENT_LIMIT)
 		return false;
 	q = answered(context, m.q, MSG_RECIPIENT);
 	if (q)
 		q->answer.recipient((enum recipient_answer)m.answer, q->context);
+	free(q);
+	return true;
+}
+
+static bool
+on_sender(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_sender       m;
+	struct lookup_question *q;
+
+	(void)peer;
+	(void)fds;
+	(void)n_fds;
+	if (!msg_sender_read(frame, &m))
+		return false;
+	q = answered(context, m.q, MSG_SENDER);
+	if (q)
+		q->answer.sender(false, m.is_own == 1, q->context);
 	free(q);
 	return true;
 }
@@ -204,6 +226,7 @@ on_route(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 static const struct peer_permit permits[] = {
 	{ MSG_CONNECT, NULL, on_connect, 0 },
 	{ MSG_RECIPIENT, NULL, on_recipient, 0 },
+	{ MSG_SENDER, NULL, on_sender, 0 },
 	{ MSG_ROUTE, NULL, on_route, 1 },
 };
 
@@ -356,9 +379,9 @@ lookup_connect(struct lookup_client *c, struct bytes listener,
 
 struct lookup_question *
 lookup_recipient(struct lookup_client *c, struct bytes address,
-    lookup_recipient_answer *answer, void *context)
+    struct bytes user, lookup_recipient_answer *answer, void *context)
 {
-	struct msg_ask_recipient m = { ++c->last_q, address };
+	struct msg_ask_recipient m = { ++c->last_q, address, user };
 	struct lookup_question  *q;
 	struct buf               frame;
 
@@ -367,6 +390,22 @@ lookup_recipient(struct lookup_client *c, struct bytes address,
 	q = ask(c, m.q, &frame, MSG_RECIPIENT, context);
 	if (q)
 		q->answer.recipient = answer;
+	return q;
+}
+
+struct lookup_question *
+lookup_sender(struct lookup_client *c, struct bytes user, struct bytes address,
+    lookup_sender_answer *answer, void *context)
+{
+	struct msg_ask_sender   m = { ++c->last_q, user, address };
+	struct lookup_question *q;
+	struct buf              frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_sender_add(&frame, &m);
+	q = ask(c, m.q, &frame, MSG_SENDER, context);
+	if (q)
+		q->answer.sender = answer;
 	return q;
 }
 

@@ -65,6 +65,9 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	case ROLE_NONE:
 	case ROLE_SMTPD:
 	case ROLE_DELIVER:
+	case ROLE_AUTH:
+	case ROLE_POP3D:
+	case ROLE_MAILBOX:
 	case ROLE_ADMIN:
 		break;
 	}

@@ -167,6 +167,7 @@ on_recipient(enum recipient_answer answer, void *context)
 		[RECIPIENT_NOT_OURS] = SMTP_RECIPIENT_NOT_OURS,
 		[RECIPIENT_OK] = SMTP_RECIPIENT_OK,
 		[RECIPIENT_TRY_LATER] = SMTP_RECIPIENT_TRY_LATER,
+		[RECIPIENT_LIMIT] = SMTP_RECIPIENT_LIMIT,
 	};
 	struct session *s = context;
 
@@ -179,7 +180,7 @@ static void
 ask_recipient(struct session *s)
 {
 	s->question = lookup_recipient(s->worker->lookup,
-	    smtp_server_recipient(&s->smtp), on_recipient, s);
+	    smtp_server_recipient(&s->smtp), BYTES(""), on_recipient, s);
 	if (s->question == NULL)
 		smtp_server_answer_recipient(&s->smtp, SMTP_RECIPIENT_TRY_LATER);
 }
@@ -308,6 +309,9 @@ run(struct session *s)
 			if (flush(s) && !leaves(s, false))
 				return;
 			break;
+		case SMTP_HANDSHAKE: /* not offered yet */
+		case SMTP_ASK_AUTH:
+		case SMTP_ASK_SENDER:
 		case SMTP_CLOSE:
 			if (flush(s))
 				linger(s);

@@ -98,7 +98,7 @@ static int
 ask_recipient(void)
 {
 	static char              buffer[PEER_FRAME_MAX];
-	struct msg_ask_recipient m = { 7, BYTES("jo@example.org") };
+	struct msg_ask_recipient m = { 7, BYTES("jo@example.org"), BYTES("") };
 	struct msg_recipient     answer;
 	struct buf               frame;
 

@@ -320,6 +320,9 @@ pump(struct run *r, enum smtp_event *question, bool is_late)
 		enum smtp_event event = smtp_server_next(&r->engine);
 
 		switch (event) {
+		case SMTP_HANDSHAKE:
+		case SMTP_ASK_AUTH:
+		case SMTP_ASK_SENDER:
 		case SMTP_ASK_RECIPIENT:
 		case SMTP_ASK_DATA:
 		case SMTP_COMMIT:

@@ -178,7 +178,7 @@ ask_connect(size_t n)
 static struct lookup_question *
 ask_recipient(size_t n)
 {
-	return asked(lookup_recipient(w.client, BYTES("joe@example.org"),
+	return asked(lookup_recipient(w.client, BYTES("joe@example.org"), BYTES(""),
 	                 on_recipient, &w.told[n]),
 	    n);
 }
@@ -617,7 +617,7 @@ question_too_large(void **state)
 
 	(void)state;
 	open_connected();
-	assert_null(lookup_recipient(w.client, large, on_recipient, &w.told[0]));
+	assert_null(lookup_recipient(w.client, large, BYTES(""), on_recipient, &w.told[0]));
 	ask_recipient(1);
 	answer_recipient(receive_recipient(), RECIPIENT_OK);
 	turn();

@@ -1,0 +1,33 @@
+/*
+ * Lines of shadow(5): name:hash:changed:min:max:warn:inactive:expire:reserved. Of the
+ * numbers only expire counts here; the others are kept as they are written.
+ */
+#ifndef AMPEL_PROTO_SHADOW_H
+#define AMPEL_PROTO_SHADOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+
+struct shadow_entry {
+	struct bytes name;
+	struct bytes hash;    /* as crypt(5) writes it; empty, "!..." or "*": no password fits */
+	struct bytes rest;    /* the seven fields behind it, colons between */
+	bool         expires;
+	uint64_t     expire_day; /* since 1970; from that day on no password fits */
+};
+
+/* A line without its LF. False: not nine fields, a bad name, a control byte. */
+bool shadow_parse_line(struct bytes line, struct shadow_entry *out);
+void shadow_add_line(struct buf *b, const struct shadow_entry *entry);
+
+/* As passwd_next and passwd_find. */
+bool shadow_next(struct bytes *rest, struct shadow_entry *out, unsigned *line);
+bool shadow_find(struct bytes text, struct bytes name, struct shadow_entry *out);
+
+/* Whether a password can fit on that day at all: there is a hash, not locked, not expired. */
+bool shadow_is_open(const struct shadow_entry *entry, uint64_t day);
+
+#endif

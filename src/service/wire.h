@@ -1,0 +1,78 @@
+/*
+ * One client's connection, in the clear or under TLS: what he sends comes as plain text,
+ * what he is to be sent goes out at once or waits in one request of the loop.
+ */
+#ifndef AMPEL_SERVICE_WIRE_H
+#define AMPEL_SERVICE_WIRE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "io/tls.h"
+
+struct wire;
+struct wire_request;
+
+/* What its owner is told. None comes from inside a call of the owner's, none after wire_close. */
+struct wire_calls {
+	/* How much plain text may come now. */
+	size_t (*room)(struct wire *w);
+	void   (*input)(struct wire *w, struct bytes text);
+	/* The client sends no more; is_reset: and hears no more. */
+	void   (*ended)(struct wire *w, bool is_reset);
+	/* What waited was sent; or the client is gone. */
+	void   (*sent)(struct wire *w, bool is_gone);
+	/* The handshake is done. */
+	void   (*secured)(struct wire *w);
+	/* The connection is closed and w may be freed. */
+	void   (*closed)(struct wire *w);
+};
+
+struct wire {
+	uv_tcp_t                 tcp;
+	const struct wire_calls *calls;
+	void                    *owner;
+	struct tls              *tls;     /* NULL: in the clear */
+	struct wire_request     *waiting; /* NULL: nothing waits */
+	bool                     wants;   /* plain text */
+	bool                     is_reading;
+	bool                     is_secured;
+	bool                     has_ended;
+	bool                     is_closing;
+};
+
+enum wire_result {
+	WIRE_SENT,
+	WIRE_WAITS, /* all of it is taken, sent comes */
+	WIRE_GONE,  /* or no memory for what has to wait */
+};
+
+/* Accept from a listening handle. False: w is still to be closed. */
+bool wire_accept(struct wire *w, uv_loop_t *loop, uv_stream_t *listening,
+    const struct wire_calls *calls, void *owner);
+
+/* The client's address: 16 bytes as struct network has them, and text. */
+bool wire_peer(
+    const struct wire *w, uint8_t address[16], char text[INET6_ADDRSTRLEN]);
+
+/*
+ * From here on TLS: the handshake goes on by itself, `secured` comes, or `ended` with
+ * is_reset when it fails (a line is logged). What was sent before must be out. False: no memory.
+ */
+bool wire_secure(struct wire *w, struct tls_context *context);
+
+/* Whether input is wanted. The end of the client is noticed only while it is. */
+void wire_read(struct wire *w, bool wants);
+
+/* Only while nothing waits; under TLS only once secured. */
+enum wire_result wire_send(struct wire *w, struct bytes text);
+bool             wire_is_sending(const struct wire *w);
+/* Nothing more will be sent; what the client still sends may be read. */
+void             wire_end(struct wire *w);
+void             wire_close(struct wire *w);
+
+#endif
