@@ -1,9 +1,11 @@
 """An Ampel in a folder of its own: its configuration, its users, its processes."""
 
 import os
+import pwd
 import re
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 import tempfile
@@ -248,6 +250,19 @@ class Server:
         lines = wait_until(lambda: self.log_lines(*parts), seconds)
         assert lines, f"no line with {parts}\n{self.log()[-3000:]}"
         return lines
+
+    def uid_of(self, account):
+        """What an account of ours is, when the server runs as root."""
+        return pwd.getpwnam(account).pw_uid
+
+    def queue_something(self):
+        """A message that is in the Maildir of alice and one that is held in the queue."""
+        for user in ("alice", "bob"):
+            if user == "bob":
+                self.must("stop", "send")
+            with smtplib.SMTP("127.0.0.1", self.port, timeout=20) as smtp:
+                smtp.sendmail("sender@elsewhere.example", f"{user}@mx.example", "Subject: secret\n\nbody\n")
+            self.wait_for_mail("alice")
 
     def passwd(self):
         """The server's own user file."""
