@@ -164,7 +164,7 @@ wire_send(struct wire *w, struct bytes plain)
 bool
 wire_is_sending(const struct wire *w)
 {
-	return w->waiting != NULL;
+	return w->waiting || w->has_yielded;
 }
 
 static void
@@ -224,6 +224,8 @@ on_sent(uv_write_t *write, int status)
 	}
 	if (w->is_ending) {
 		shut_down(w);
+	} else if (w->has_yielded && !is_gone) {
+		return; /* its turn comes */
 	} else if (w->tls == NULL || w->is_secured) {
 		w->calls->sent(w, is_gone);
 	} else if (is_gone) {
@@ -320,9 +322,22 @@ static void
 on_later(uv_idle_t *later)
 {
 	struct wire *w = later->data;
+	bool         has_yielded = w->has_yielded;
 
 	uv_idle_stop(later);
-	move(w);
+	w->has_yielded = false;
+	if (has_yielded && !w->waiting && !w->is_ending)
+		w->calls->sent(w, false);
+	else if (w->tls)
+		move(w);
+	update_reading(w);
+}
+
+void
+wire_yield(struct wire *w)
+{
+	w->has_yielded = true;
+	uv_idle_start(&w->later, on_later);
 }
 
 static void

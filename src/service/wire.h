@@ -38,7 +38,7 @@ struct wire_calls {
 
 struct wire {
 	uv_tcp_t                 tcp;
-	uv_idle_t                later;   /* text is here already and wanted now */
+	uv_idle_t                later;   /* what is to happen in the next turn of the loop */
 	const struct wire_calls *calls;
 	void                    *owner;
 	struct tls              *tls;     /* NULL: in the clear */
@@ -47,6 +47,7 @@ struct wire {
 	bool                     has_more;   /* tls may hold some */
 	bool                     is_moving;  /* it is being taken out */
 	bool                     is_reading; /* the socket */
+	bool                     has_yielded;
 	bool                     is_secured;
 	bool                     is_ending;  /* nothing more will be sent */
 	bool                     has_ended;
@@ -82,7 +83,10 @@ void wire_read(struct wire *w, bool wants);
 
 /* Only while nothing waits; under TLS only once secured. */
 enum wire_result wire_send(struct wire *w, struct bytes text);
+/* Whether `sent` is still to come. */
 bool             wire_is_sending(const struct wire *w);
+/* Other connections have their turn before `sent` comes, even when nothing waits. */
+void             wire_yield(struct wire *w);
 /*
  * Nothing more will be sent; under TLS the client is told so. What he still sends is
  * read, while that is wanted, and thrown away until he ends too.
