@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ampel/keyring.h"
+#include "ampel/tls_keys.h"
 #include "ampel/libexec.h"
 #include "ampel/mailbox.h"
 #include "ampel/role.h"
@@ -118,7 +118,7 @@ instance_send(
 
 bool
 instance_send_config(struct instance *i, const struct config *config,
-    const struct keyring *keys, uint64_t generation)
+    const struct tls_keys *keys, uint64_t generation)
 {
 	struct msg_config m = {
 		.generation = generation,
@@ -130,9 +130,11 @@ instance_send_config(struct instance *i, const struct config *config,
 		.name = bytes_of(i->name),
 	};
 	struct buf part, frame;
-	int        fds[] = { -1,
-		       keyring_find(keys, bytes_of(i->name), &m.ticket_key) };
+	int        fds[] = { -1, -1 };
 
+	/* a user may be called like a listener */
+	if (role_faces_network(i->role))
+		fds[1] = tls_keys_find(keys, bytes_of(i->name), &m.ticket_key);
 	buf_init(&part, 16 * 1024 * 1024);
 	buf_init(&frame, FRAME_MAX);
 	config_add_part(&part, config, role_part(i->role));

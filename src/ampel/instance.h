@@ -17,7 +17,7 @@
 #include "mail/config.h"
 #include "proto/message.h"
 
-struct keyring;
+struct tls_keys;
 struct supervisor;
 struct want;
 
@@ -71,7 +71,7 @@ void instance_start(struct instance *i);
 void instance_start_once(struct instance *i);
 /* Send the configuration's part again (reload), and the listener's keys. */
 bool instance_send_config(struct instance *i, const struct config *config,
-    const struct keyring *keys, uint64_t generation);
+    const struct tls_keys *keys, uint64_t generation);
 void instance_use(struct instance *i, uint64_t generation);
 /* Ask it to finish. It is not started again. */
 void instance_stop(struct instance *i);

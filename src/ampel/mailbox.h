@@ -7,7 +7,7 @@
 #ifndef AMPEL_AMPEL_MAILBOX_H
 #define AMPEL_AMPEL_MAILBOX_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 

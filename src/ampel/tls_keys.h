@@ -5,8 +5,8 @@
  * supervisor. A worker that is restarted gets what was read, not what the files
  * have become.
  */
-#ifndef AMPEL_AMPEL_KEYRING_H
-#define AMPEL_AMPEL_KEYRING_H
+#ifndef AMPEL_AMPEL_TLS_KEYS_H
+#define AMPEL_AMPEL_TLS_KEYS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,25 +16,25 @@
 #include "base/bytes.h"
 #include "mail/config.h"
 
-struct keyring;
+struct tls_keys;
 
 /*
  * Read and check them all. Ticket keys come from old, which may be NULL. NULL with a line
  * in error.
  */
-struct keyring *keyring_load(const struct config *config,
-    const struct keyring *old, char *error, size_t size);
-void            keyring_free(struct keyring *k);
+struct tls_keys *tls_keys_load(const struct config *config,
+    const struct tls_keys *old, char *error, size_t size);
+void             tls_keys_free(struct tls_keys *k);
 
 /* Log what can be used but should not be: self-signed, expired, not yet valid. */
-void keyring_warn(const struct keyring *k);
+void tls_keys_warn(const struct tls_keys *k);
 
-/* The memory file of a listener stays the keyring's, and so does the ticket key. -1: it has none. */
-int keyring_find(const struct keyring *k, struct bytes listener,
+/* The memory file of a listener stays theirs, as does the ticket key. -1: it has none. */
+int tls_keys_find(const struct tls_keys *k, struct bytes listener,
     struct bytes *ticket_key);
 
 /* ", certificate: 89 days left", for people; nothing when the listener has none. */
-void keyring_describe(const struct keyring *k, struct bytes listener,
+void tls_keys_describe(const struct tls_keys *k, struct bytes listener,
     uint64_t now_ms, struct buf *out);
 
 #endif

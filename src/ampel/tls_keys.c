@@ -1,11 +1,10 @@
-#include "ampel/keyring.h"
+#include "ampel/tls_keys.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "ampel/key_pair.h"
@@ -19,7 +18,7 @@
 enum { DAYS_WARNING = 14, WARNINGS_MAX = 64 * 1024, ERROR_TEXT = 1024 };
 
 /* What one listener's workers get. */
-struct keys {
+struct listener_keys {
 	char               name[64];
 	int                fd;
 	bool               is_empty;       /* no pair was written yet */
@@ -28,48 +27,40 @@ struct keys {
 	char               ticket_key[TLS_TICKET_KEY];
 };
 
-struct keyring {
+struct tls_keys {
 	size_t      n;
 	struct buf  warnings; /* lines */
-	struct keys keys[];   /* one for each listener with TLS */
+	struct listener_keys keys[];   /* one for each listener with TLS */
 };
 
-static struct keys *
-find(const struct keyring *k, struct bytes listener)
+static const struct listener_keys *
+find(const struct tls_keys *k, struct bytes listener)
 {
 	for (size_t i = 0; k && i < k->n; i++)
 		if (bytes_equal(bytes_of(k->keys[i].name), listener))
-			/* the caller decides whether it changes */
-			return (struct keys *)(uintptr_t)&k->keys[i];
+			return &k->keys[i];
 	return NULL;
 }
 
 /* --- one listener --- */
 
 static bool
-make_ticket_key(struct keys *keys, const struct keyring *old)
+init_keys(struct listener_keys *keys, struct bytes listener, const struct tls_keys *old)
 {
-	const struct keys *before = find(old, bytes_of(keys->name));
+	const struct listener_keys *before = find(old, listener);
 
-	if (before == NULL)
-		return getrandom(keys->ticket_key, TLS_TICKET_KEY, 0) ==
-		    TLS_TICKET_KEY;
-	memcpy(keys->ticket_key, before->ticket_key, TLS_TICKET_KEY);
-	return true;
-}
-
-static bool
-init_keys(struct keys *keys, struct bytes listener, const struct keyring *old)
-{
+	if (before)
+		memcpy(keys->ticket_key, before->ticket_key, TLS_TICKET_KEY);
+	else
+		random_fill(keys->ticket_key, TLS_TICKET_KEY);
 	keys->is_empty = true;
 	keys->fd = memfile_new("keys");
 	return keys->fd >= 0 &&
-	    bytes_to_string(listener, keys->name, sizeof keys->name) &&
-	    make_ticket_key(keys, old);
+	    bytes_to_string(listener, keys->name, sizeof keys->name);
 }
 
 static bool
-add_pair(struct keys *keys, const struct key_pair *pair, char *error, size_t size)
+add_pair(struct listener_keys *keys, const struct key_pair *pair, char *error, size_t size)
 {
 	const struct certificate *c = &pair->certificate;
 
@@ -98,7 +89,7 @@ applies(const struct config_tls *tls, struct bytes listener)
 
 /* Into every listener's that shows it. */
 static bool
-add_block(struct keyring *k, const struct config_tls *tls, uint64_t now_ms,
+add_block(struct tls_keys *k, const struct config_tls *tls, uint64_t now_ms,
     char *error, size_t size)
 {
 	struct key_pair pair;
@@ -116,31 +107,33 @@ add_block(struct keyring *k, const struct config_tls *tls, uint64_t now_ms,
 
 /* Where no block applies our own is shown. */
 static bool
-fill_empty(struct keyring *k, const struct config *config, uint64_t now_ms,
+fill_empty(struct tls_keys *k, const struct config *config, uint64_t now_ms,
     char *error, size_t size)
 {
 	struct key_pair pair = { 0 };
-	bool            good = true, is_there = false;
+	bool            good = true, is_needed = false;
 
 	for (size_t i = 0; good && i < k->n; i++) {
 		if (!k->keys[i].is_empty)
 			continue;
-		if (!is_there)
+		if (!is_needed)
 			good = self_signed_get(config, now_ms, &pair, error, size);
-		is_there = true;
 		if (good)
 			good = add_pair(&k->keys[i], &pair, error, size);
 		k->keys[i].is_self_signed = true;
-		buf_addf(&k->warnings,
-		    "warning: no tls block applies to listener \"%s\": it shows "
-		    "a certificate that it signed itself\n", k->keys[i].name);
+		buf_addf(&k->warnings, "%s \"%s\"", is_needed ? "," :
+		    "warning: no tls block applies to listener", k->keys[i].name);
+		is_needed = true;
 	}
+	if (is_needed)
+		buf_add_string(&k->warnings, ": a certificate is shown that this "
+		    "server signed itself\n");
 	key_pair_finish(&pair);
 	return good;
 }
 
 static bool
-seal_all(struct keyring *k, char *error, size_t size)
+seal_all(struct tls_keys *k, char *error, size_t size)
 {
 	for (size_t i = 0; i < k->n; i++)
 		if (memfile_seal(k->keys[i].fd) == -1) {
@@ -158,10 +151,10 @@ has_tls(const struct config_listen *listen)
 	return policy && policy->tls != LISTENER_CLEAR;
 }
 
-static struct keyring *
-new_keyring(const struct config *config, const struct keyring *old)
+static struct tls_keys *
+new_tls_keys(const struct config *config, const struct tls_keys *old)
 {
-	struct keyring *k =
+	struct tls_keys *k =
 	    calloc(1, sizeof *k + config->n_listen * sizeof k->keys[0]);
 
 	if (k == NULL)
@@ -171,19 +164,19 @@ new_keyring(const struct config *config, const struct keyring *old)
 		const struct config_listen *l = &config->listen[i];
 
 		if (has_tls(l) && !init_keys(&k->keys[k->n++], l->name, old)) {
-			keyring_free(k);
+			tls_keys_free(k);
 			return NULL;
 		}
 	}
 	return k;
 }
 
-struct keyring *
-keyring_load(const struct config *config, const struct keyring *old, char *error,
+struct tls_keys *
+tls_keys_load(const struct config *config, const struct tls_keys *old, char *error,
     size_t size)
 {
-	struct keyring *k = new_keyring(config, old);
-	uint64_t        now_ms = clock_ms();
+	struct tls_keys *k = new_tls_keys(config, old);
+	uint64_t        now_ms = clock_now_ms();
 	bool            good = k != NULL;
 
 	if (!good)
@@ -193,12 +186,12 @@ keyring_load(const struct config *config, const struct keyring *old, char *error
 	if (good && fill_empty(k, config, now_ms, error, size) &&
 	    seal_all(k, error, size))
 		return k;
-	keyring_free(k);
+	tls_keys_free(k);
 	return NULL;
 }
 
 void
-keyring_free(struct keyring *k)
+tls_keys_free(struct tls_keys *k)
 {
 	if (k == NULL)
 		return;
@@ -213,7 +206,7 @@ keyring_free(struct keyring *k)
 /* --- what is said of them --- */
 
 void
-keyring_warn(const struct keyring *k)
+tls_keys_warn(const struct tls_keys *k)
 {
 	struct bytes rest = buf_bytes(&k->warnings), line;
 
@@ -222,10 +215,10 @@ keyring_warn(const struct keyring *k)
 }
 
 int
-keyring_find(const struct keyring *k, struct bytes listener,
+tls_keys_find(const struct tls_keys *k, struct bytes listener,
     struct bytes *ticket_key)
 {
-	const struct keys *keys = find(k, listener);
+	const struct listener_keys *keys = find(k, listener);
 
 	if (keys == NULL)
 		return -1;
@@ -234,10 +227,10 @@ keyring_find(const struct keyring *k, struct bytes listener,
 }
 
 void
-keyring_describe(const struct keyring *k, struct bytes listener, uint64_t now_ms,
+tls_keys_describe(const struct tls_keys *k, struct bytes listener, uint64_t now_ms,
     struct buf *out)
 {
-	const struct keys *keys = find(k, listener);
+	const struct listener_keys *keys = find(k, listener);
 	int64_t            days;
 
 	if (keys == NULL)
