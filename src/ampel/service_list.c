@@ -6,6 +6,7 @@
 #include "ampel/helper.h"
 #include "ampel/instance.h"
 #include "ampel/listener.h"
+#include "ampel/role.h"
 #include "ampel/supervisor.h"
 #include "base/buf.h"
 
@@ -78,15 +79,16 @@ static struct instance *
 next_instance(const struct supervisor *s, const struct service *service,
     const struct instance *after)
 {
+	enum peer_role   role = role_of_listener(service->name);
 	struct instance *i;
 
 	if (service->kind == SERVICE_HELPER)
 		return NULL;
 	if (service->kind == SERVICE_SEND)
 		return instance_find(s, ROLE_DELIVER, after);
-	i = instance_find(s, ROLE_SMTPD, after);
+	i = instance_find(s, role, after);
 	while (i && !bytes_equal(bytes_of(i->name), service->name))
-		i = instance_find(s, ROLE_SMTPD, i);
+		i = instance_find(s, role, i);
 	return i;
 }
 
