@@ -17,7 +17,7 @@ enum {
 	SEND_BUFFER_BYTES = 1024 * 1024, /* the kernel may grant less */
 };
 
-/* A frame that found the socket full. */
+/* A frame that found the socket full. It may hold a password: wiped before it is freed. */
 struct waiting {
 	struct waiting *next;
 	int             fds[PEER_DESCRIPTORS];
@@ -147,6 +147,14 @@ end(struct peer *peer, const char *format, ...)
 }
 
 static void
+free_waiting(struct waiting *w)
+{
+	close_all(w->fds, w->n_fds);
+	explicit_bzero(w->bytes, w->n);
+	free(w);
+}
+
+static void
 drop_first(struct peer *peer)
 {
 	struct waiting *w = peer->first;
@@ -155,8 +163,7 @@ drop_first(struct peer *peer)
 	if (peer->first == NULL)
 		peer->last = &peer->first;
 	peer->waiting_bytes -= sizeof *w + w->n;
-	close_all(w->fds, w->n_fds);
-	free(w);
+	free_waiting(w);
 }
 
 static void
@@ -222,8 +229,7 @@ enqueue(struct peer *peer, struct bytes frame, const int *fds, size_t n_fds)
 		if (copy == -1) {
 			int error = errno;
 
-			close_all(w->fds, w->n_fds);
-			free(w);
+			free_waiting(w);
 			return error;
 		}
 		w->fds[w->n_fds] = copy;
@@ -279,6 +285,7 @@ receive(struct peer *peer)
 	case 0:
 		handle(peer, (struct bytes){ buffer, n }, fds, n_fds);
 		close_all(fds, n_fds);
+		explicit_bzero(buffer, n); /* it may have held a password */
 		break;
 	case EAGAIN:
 		return false;

@@ -1,6 +1,6 @@
 /* The listening sockets of a worker. */
-#ifndef AMPEL_SMTPD_LISTENERS_H
-#define AMPEL_SMTPD_LISTENERS_H
+#ifndef AMPEL_SERVICE_LISTENERS_H
+#define AMPEL_SERVICE_LISTENERS_H
 
 #include <stdbool.h>
 #include <uv.h>
@@ -10,11 +10,16 @@ typedef bool listeners_accept(uv_stream_t *listening, void *context);
 
 struct listening;
 
-/* Zeroed but for the first three it has none. */
+/* Zeroed but for the first four it has none. */
 struct listeners {
 	uv_loop_t        *loop;
 	listeners_accept *accept;
 	void             *context;
+	/*
+	 * Of each client. Whoever only asks and never reads makes the kernel keep that much of
+	 * the answers for him, and not the megabytes that it would grant.
+	 */
+	int               send_buffer_bytes;
 	bool              is_open;
 	struct listening *list;
 };

@@ -2,8 +2,8 @@
  * How many sessions there are, in all and from each address. The networks of
  * IPv6 customers are /64, so that many count as one address.
  */
-#ifndef AMPEL_SMTPD_LIMITS_H
-#define AMPEL_SMTPD_LIMITS_H
+#ifndef AMPEL_SERVICE_LIMITS_H
+#define AMPEL_SERVICE_LIMITS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "base/network.h"
-#include "smtpd/limits.h"
+#include "service/limits.h"
 
 static struct limits limits;
 

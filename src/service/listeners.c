@@ -1,14 +1,11 @@
-#include "smtpd/listeners.h"
+#include "service/listeners.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "io/log.h"
 
-enum {
-	BACKLOG = 1024,
-	SEND_BUFFER_BYTES = 32 * 1024, /* replies are short */
-};
+enum { BACKLOG = 1024 };
 
 struct listening {
 	uv_tcp_t          tcp;
@@ -35,14 +32,11 @@ open_one(struct listening *l)
 		log_text("cannot accept clients: %s", uv_strerror(error));
 }
 
-/*
- * Clients inherit it. Whoever only asks and never reads makes the kernel keep that
- * much of the answers for him, and not the megabytes that it would grant.
- */
+/* Clients inherit it. */
 static void
 bound_send_buffer(struct listening *l)
 {
-	int bytes = SEND_BUFFER_BYTES;
+	int bytes = l->all->send_buffer_bytes;
 
 	uv_send_buffer_size((uv_handle_t *)&l->tcp, &bytes);
 }

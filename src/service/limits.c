@@ -1,4 +1,4 @@
-#include "smtpd/limits.h"
+#include "service/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
