@@ -17,6 +17,7 @@
 #include "ampel/pidfile.h"
 #include "ampel/service_list.h"
 #include "base/buf.h"
+#include "mail/listener.h"
 
 enum { STOPPED = 3, DEAD = 1, ERROR_TEXT = 512 };
 
