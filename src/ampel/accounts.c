@@ -169,12 +169,8 @@ account_folder(const struct config *config, enum peer_role role,
 	    paths_get(config, duty->place, bytes_of(duty->folder), path);
 }
 
-/*
- * Whether an account can pass all folders above path: a folder such as /root lets
- * nobody through.
- */
-static bool
-is_reachable(const char *path, uint32_t uid, uint32_t gid, char *blocked,
+bool
+account_can_reach(const char *path, uint32_t uid, uint32_t gid, char *blocked,
     size_t size)
 {
 	struct stat st;
@@ -213,7 +209,7 @@ make_folder(const char *path, mode_t mode, const char *account, bool as_root,
 		snprintf(error, size, "%s: cannot be given to %s", path, account);
 		return false;
 	}
-	if (!is_reachable(path, uid, gid, blocked, sizeof blocked)) {
+	if (!account_can_reach(path, uid, gid, blocked, sizeof blocked)) {
 		snprintf(error, size, "%s: %s cannot reach it, %s lets it not "
 		    "pass (chmod o+x, or choose another place)",
 		    path, account, blocked);

@@ -28,6 +28,13 @@ bool account_is_root(const struct config *config, enum peer_role role);
 bool account_find(const char *name, uint32_t *uid, uint32_t *gid);
 
 /*
+ * Whether an account can pass all folders above path: a folder such as /root lets
+ * nobody through. False: blocked is the one that does not.
+ */
+bool account_can_reach(const char *path, uint32_t uid, uint32_t gid,
+    char *blocked, size_t size);
+
+/*
  * Whether every account is there that the configuration needs. False with a line that
  * says what to do.
  */

@@ -126,8 +126,8 @@ fill_empty(struct tls_keys *k, const struct config *config, uint64_t now_ms,
 		is_needed = true;
 	}
 	if (is_needed)
-		buf_add_string(&k->warnings, ": a certificate is shown that this "
-		    "server signed itself\n");
+		buf_add_string(
+		    &k->warnings, ": a self-signed certificate is shown\n");
 	key_pair_finish(&pair);
 	return good;
 }
@@ -144,11 +144,20 @@ seal_all(struct tls_keys *k, char *error, size_t size)
 }
 
 static bool
-has_tls(const struct config_listen *listen)
+has_tls(struct bytes listener)
 {
-	const struct listener_policy *policy = listener_policy(listen->name);
+	const struct listener_policy *policy = listener_policy(listener);
 
 	return policy && policy->tls != LISTENER_CLEAR;
+}
+
+bool
+tls_keys_are_configured(const struct config *config, struct bytes listener)
+{
+	for (size_t i = 0; i < config->n_tls; i++)
+		if (applies(&config->tls[i], listener))
+			return true;
+	return !has_tls(listener);
 }
 
 static struct tls_keys *
@@ -163,7 +172,7 @@ new_tls_keys(const struct config *config, const struct tls_keys *old)
 	for (size_t i = 0; i < config->n_listen; i++) {
 		const struct config_listen *l = &config->listen[i];
 
-		if (has_tls(l) && !init_keys(&k->keys[k->n++], l->name, old)) {
+		if (has_tls(l->name) && !init_keys(&k->keys[k->n++], l->name, old)) {
 			tls_keys_free(k);
 			return NULL;
 		}

@@ -26,6 +26,9 @@ struct tls_keys *tls_keys_load(const struct config *config,
     const struct tls_keys *old, char *error, size_t size);
 void             tls_keys_free(struct tls_keys *k);
 
+/* Whether a tls block applies to a listener; what has no TLS needs none. */
+bool tls_keys_are_configured(const struct config *config, struct bytes listener);
+
 /* Log what can be used but should not be: self-signed, expired, not yet valid. */
 void tls_keys_warn(const struct tls_keys *k);
 
