@@ -40,7 +40,8 @@ def server_for(module_server):
 
 
 def files(folder):
-    return sorted(path for part in ("new", "cur") for path in (folder / part).iterdir())
+    found = [path for part in ("new", "cur") for path in (folder / part).iterdir()]
+    return sorted(found, key=lambda path: path.name)
 
 
 def fill(folder, messages):
