@@ -60,7 +60,7 @@ end(struct peer *peer, const char *format, ...)
 static void
 free_waiting(struct waiting *w)
 {
-	close_all(w->fds, w->n_fds);
+	packet_close(w->fds, w->n_fds);
 	explicit_bzero(w->bytes, w->n);
 	free(w);
 }
@@ -74,12 +74,7 @@ drop_first(struct peer *peer)
 	if (peer->first == NULL)
 		peer->last = &peer->first;
 	peer->waiting_bytes -= sizeof *w + w->n;
-<<<<<<< HEAD
 	free_waiting(w);
-=======
-	packet_close(w->fds, w->n_fds);
-	free(w);
->>>>>>> mailbox
 }
 
 static void
@@ -145,12 +140,7 @@ enqueue(struct peer *peer, struct bytes frame, const int *fds, size_t n_fds)
 		if (copy == -1) {
 			int error = errno;
 
-<<<<<<< HEAD
 			free_waiting(w);
-=======
-			packet_close(w->fds, w->n_fds);
-			free(w);
->>>>>>> mailbox
 			return error;
 		}
 		w->fds[w->n_fds] = copy;
@@ -205,12 +195,8 @@ receive(struct peer *peer)
 	switch (error) {
 	case 0:
 		handle(peer, (struct bytes){ buffer, n }, fds, n_fds);
-<<<<<<< HEAD
-		close_all(fds, n_fds);
-		explicit_bzero(buffer, n); /* it may have held a password */
-=======
 		packet_close(fds, n_fds);
->>>>>>> mailbox
+		explicit_bzero(buffer, n); /* it may have held a password */
 		break;
 	case EAGAIN:
 		return false;

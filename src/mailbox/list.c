@@ -154,6 +154,7 @@ snapshot_list(struct snapshot *s)
 	int error = 0;
 
 	buf_init(&l.records, PIECE_BYTES);
+	buf_room(&l.records, PIECE_BYTES); /* at once, and gone at once: see main.c */
 	if (l.piece == NULL || l.fd == -1 || add_all(&l) == -1 ||
 	    memfile_seal(l.fd) == -1)
 		error = errno;

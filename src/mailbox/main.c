@@ -10,8 +10,12 @@
 #include "mailbox/session.h"
 
 enum {
-	/* Large blocks go back to the system when they are freed. */
-	LARGE_BLOCK = 64 * 1024,
+	/*
+	 * Blocks of more than a page are mappings: they grow without a copy, go back to the
+	 * system when they are freed, and what they leave unused takes no memory. For that
+	 * the heap must not hold more than was asked for, or they are taken from there.
+	 */
+	LARGE_BLOCK = 4 * 1024,
 	/*
 	 * Few are open. But the kernel takes this limit for the descriptors that all processes of
 	 * one user have under way, and virtual users share a uid.
@@ -29,6 +33,8 @@ main(void)
 	};
 
 	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+	mallopt(M_TOP_PAD, 0);
+	malloc_trim(0);
 	if (errand_begin(&errand))
 		session_run(&errand);
 	return errand.exit_code;

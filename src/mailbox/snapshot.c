@@ -20,6 +20,9 @@ enum {
 	NAMES_MAX = SCANNED_MAX * (NAME_MAX + 1),
 	LOOKS_MAX = 3,
 	LOOK_AGAIN_MS = 1000,
+	/* From the first more than a page: see main.c. */
+	FIRST_MESSAGES = 512,
+	FIRST_NAMES = 8 * 1024,
 };
 
 _Static_assert(sizeof(struct message) == 16, "it is small");
@@ -134,7 +137,7 @@ look_through(struct snapshot *s, scan_met *met, const char **what)
 static bool
 make_room(struct snapshot *s)
 {
-	size_t          cap = s->cap ? 2 * s->cap : 64;
+	size_t          cap = s->cap ? 2 * s->cap : FIRST_MESSAGES;
 	struct message *more;
 
 	if (s->n < s->cap)
@@ -242,6 +245,7 @@ snapshot_take(struct snapshot *s, const char *home, const char **what)
 {
 	*s = (struct snapshot){ .folders = { -1, -1 } };
 	buf_init(&s->names, NAMES_MAX);
+	buf_room(&s->names, FIRST_NAMES);
 	if (open_folders(s, home, what) == -1 || look_first(s, what) == -1) {
 		snapshot_close(s);
 		return -1;

@@ -8,10 +8,26 @@
 
 #include "fixture.h"
 #include "io/clock.h"
+#include "io/memfile.h"
+#include "proto/maildrop.h"
 
 enum { MANY = 100000, MANY_MS_MAX = 4000 };
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Of a sealed list. */
+static void
+read_list(int fd, size_t n, struct buf *list)
+{
+	uint64_t size;
+
+	assert_true(fd != -1);
+	assert_int_equal(memfile_check(fd, UINT32_MAX, &size), MEMFILE_SEALED);
+	buf_init(list, UINT32_MAX);
+	assert_int_equal(memfile_read(fd, 0, list), 0);
+	assert_true(maildrop_is_list(buf_bytes(list), n));
+	close(fd);
+}
 
 struct expected {
 	const char *uid;
