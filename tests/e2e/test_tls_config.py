@@ -64,7 +64,7 @@ def expire(server):
 
 def be_early(server):
     make(server, start=date(1), end=date(10))
-    return server.certificate, "not yet"
+    return server.certificate, "not valid yet"
 
 
 def mismatch(server):
@@ -358,7 +358,7 @@ def test_an_expired_certificate_is_a_warning(with_tls):
     assert ", certificate: 29 days left" in with_tls.must("status")
     make(with_tls, start=date(5), end=date(10))
     with_tls.must("reload")
-    with_tls.wait_for_log("warning: ", str(with_tls.certificate), "not yet")
+    with_tls.wait_for_log("warning: ", str(with_tls.certificate), "not valid yet")
 
 
 def test_no_start_without_its_key(with_tls):
