@@ -26,7 +26,6 @@ static const char *const threads[] = {
 };
 
 static struct {
-	enum check_kind kind;
 	struct desk    *desk;
 	struct checker *next; /* of the configuration that was prepared last */
 	bool            is_used;
@@ -43,29 +42,19 @@ work_nothing(uv_work_t *work)
 
 /*
  * libuv aborts when it cannot start its threads, which the limit of a user's processes may
- * forbid: they start while we are still the one who has none. Of new privileges they have
- * to be rid before, since each thread is by itself.
+ * forbid: they start while we are still the one who has none. New privileges are renounced
+ * before, since each thread does so for itself. A reload does not change the way.
  */
 static bool
 before_sandbox(const struct config *config)
 {
-	auth.kind = check_kind_of(config);
-	if (auth.kind == CHECK_FILE && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+	enum check_kind kind = check_kind_of(config);
+
+	if (kind == CHECK_FILE && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return false;
-	return setenv("UV_THREADPOOL_SIZE", threads[auth.kind], 1) == 0 &&
+	return setenv("UV_THREADPOOL_SIZE", threads[kind], 1) == 0 &&
 	    uv_queue_work(
 	        service_loop(), &auth.first_work, work_nothing, NULL) == 0;
-}
-
-/* Only the supervisor can give auth the user and the privileges of another way. */
-static bool
-is_same_kind(const struct config *config, char *error, size_t size)
-{
-	if (check_kind_of(config) == auth.kind)
-		return true;
-	snprintf(error, size,
-	    "password_check: another way counts only after a restart of auth");
-	return false;
 }
 
 static void
@@ -85,8 +74,6 @@ prepare(const struct config *config, char *error, size_t size)
 {
 	struct checker *checker;
 
-	if (!is_same_kind(config, error, size))
-		return false;
 	if (auth.desk == NULL)
 		auth.desk = desk_open(service_loop(), want_mailbox);
 	if (auth.desk == NULL) {
