@@ -150,6 +150,7 @@ def test_auth_on_port_25(wire):
 
 
 def test_auth_on_port_25_under_tls(wire):
+    wire.hello()
     wire.expect(220, "STARTTLS")
     wire.handshake()
     assert not [t for t in wire.hello().texts if t.upper().startswith("AUTH")]
