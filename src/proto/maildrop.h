@@ -19,14 +19,18 @@ enum {
 	MAILDROP_MAX = 1000000, /* messages */
 };
 
+/* Of one message; those of a whole list can be added up. */
+#define MAILDROP_OCTETS_MAX (UINT64_C(1) << 40)
+
 struct maildrop_message {
 	uint64_t     octets;
 	struct bytes uid;
 };
 
+/* A message that is not of the form sets b->failed. */
 void maildrop_add(struct buf *b, const struct maildrop_message *message);
 
-/* Whether it is a list of n messages whose uids are of the form; without that nothing below. */
+/* Whether it is a list of n messages of the form; without that nothing below. */
 bool   maildrop_is_list(struct bytes list, size_t n);
 /* i from 0. The view borrows from list. */
 struct maildrop_message maildrop_at(struct bytes list, size_t i);

@@ -25,6 +25,8 @@ class Reply:
 
 
 class Wire:
+    encoding = "ascii"  # of what the server says
+
     def __init__(self, port, timeout=20):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,7 +63,7 @@ class Wire:
             self.buffer += piece
         line, _, self.buffer = self.buffer.partition(b"\n")
         assert line.endswith(b"\r"), f"a line without CR: {line!r}"
-        return line[:-1].decode("ascii")
+        return line[:-1].decode(self.encoding)
 
     def reply(self):
         lines = [self.read_line()]
