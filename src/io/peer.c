@@ -16,7 +16,7 @@ enum {
 	SEND_BUFFER_BYTES = 1024 * 1024, /* the kernel may grant less */
 };
 
-/* A frame that found the socket full. */
+/* A frame that found the socket full. It may hold a password: wiped before it is freed. */
 struct waiting {
 	struct waiting *next;
 	int             fds[PEER_DESCRIPTORS];
@@ -58,6 +58,14 @@ end(struct peer *peer, const char *format, ...)
 }
 
 static void
+free_waiting(struct waiting *w)
+{
+	packet_close(w->fds, w->n_fds);
+	explicit_bzero(w->bytes, w->n);
+	free(w);
+}
+
+static void
 drop_first(struct peer *peer)
 {
 	struct waiting *w = peer->first;
@@ -66,8 +74,7 @@ drop_first(struct peer *peer)
 	if (peer->first == NULL)
 		peer->last = &peer->first;
 	peer->waiting_bytes -= sizeof *w + w->n;
-	packet_close(w->fds, w->n_fds);
-	free(w);
+	free_waiting(w);
 }
 
 static void
@@ -133,8 +140,7 @@ enqueue(struct peer *peer, struct bytes frame, const int *fds, size_t n_fds)
 		if (copy == -1) {
 			int error = errno;
 
-			packet_close(w->fds, w->n_fds);
-			free(w);
+			free_waiting(w);
 			return error;
 		}
 		w->fds[w->n_fds] = copy;
@@ -190,6 +196,7 @@ receive(struct peer *peer)
 	case 0:
 		handle(peer, (struct bytes){ buffer, n }, fds, n_fds);
 		packet_close(fds, n_fds);
+		explicit_bzero(buffer, n); /* it may have held a password */
 		break;
 	case EAGAIN:
 		return false;

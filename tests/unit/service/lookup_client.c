@@ -547,7 +547,7 @@ garbled_answers_end_the_connection(void **state)
 		{ .type = MSG_ROUTE, .targets = BYTES_INIT("\2\0\0\0a") },
 		{ .type = MSG_ROUTE, .targets = BYTES_INIT("\377\377\377\377a") },
 		{ .type = MSG_ROUTE, .is_large = 1, .n_fds = 1 }, /* "rubbish" */
-		{ .type = MSG_RECIPIENT, .choice = RECIPIENT_TRY_LATER + 1 },
+		{ .type = MSG_RECIPIENT, .choice = RECIPIENT_LIMIT + 1 },
 		{ .type = MSG_RECIPIENT, .cut = 1 },
 		{ .type = MSG_CONNECT, .cut = 1 },
 		{ .type = MSG_CONNECT, .n_fds = 1 },
