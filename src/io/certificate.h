@@ -26,7 +26,7 @@ enum certificate_fault {
 	CERTIFICATE_UNREADABLE, /* no certificate in PEM */
 	CERTIFICATE_KEY_UNREADABLE, /* no private key in PEM, or one with a pass phrase */
 	CERTIFICATE_KEY_MISMATCH,
-	CERTIFICATE_KEY_WEAK,   /* RSA under 2048 bits, EC under 256 */
+	CERTIFICATE_KEY_WEAK,   /* RSA under 2048 bits, EC under 256; or signed with SHA-1 */
 	CERTIFICATE_EXPIRED,    /* out is filled in; it can be used all the same */
 	CERTIFICATE_NOT_YET,    /* likewise */
 };

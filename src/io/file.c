@@ -83,6 +83,20 @@ undo:
 }
 
 int
+file_move(int from_folder, const char *from, int to_folder, const char *to)
+{
+	if (renameat2(from_folder, from, to_folder, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	/* a file system that cannot promise that can still make links */
+	if (linkat(from_folder, from, to_folder, to, 0) == -1)
+		return -1;
+	unlinkat(from_folder, from, 0);
+	return 0;
+}
+
+int
 file_write_all(int fd, struct bytes content)
 {
 	while (content.n > 0) {

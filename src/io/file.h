@@ -32,6 +32,9 @@ int file_lock(const char *path, unsigned timeout_ms);
 /* Make a folder and those above it. -1 with errno. */
 int file_make_folders(const char *path, mode_t mode);
 
+/* Move a file, on one file system, never over another: EEXIST. -1 with errno. */
+int file_move(int from_folder, const char *from, int to_folder, const char *to);
+
 /* Write all, going on after a short write or EINTR. -1 with errno. */
 int file_write_all(int fd, struct bytes content);
 

@@ -11,7 +11,7 @@ enum {
 	SHOWN_MAX = 60, /* bytes of the file that a mistake quotes */
 	LINE_MAX_LENGTH = 200,
 	USER_MAX = 31,
-	PATH_MAX_LENGTH = 1000,
+	PATH_MAX_LENGTH = 255,
 	/* ROOT/run/control must fit into the 108 bytes of a Unix socket's address */
 	ROOT_MAX = 80,
 };

@@ -23,6 +23,8 @@
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "proto/pop3_maildrop.h"
+#include "proto/pop3_text.h"
 #include "proto/sasl.h"
 
 enum {
@@ -30,7 +32,7 @@ enum {
 	POP3_INPUT_MAX = 16 * 1024,
 	POP3_TEXT_MAX = 16 * 1024,  /* the most that one pop3_server_text may bring */
 	POP3_OUTPUT_HIGH = 16 * 1024,
-	POP3_LOGINS_MAX = 3,        /* refused ones of a session; then it ends */
+	POP3_LOGINS_MAX = 3,        /* that came to nothing, of a session; then it ends */
 };
 
 /* Per listener; lives longer than its sessions. */
@@ -60,32 +62,27 @@ enum pop3_login {
 struct pop3_server {
 	/* Private. In the header so that the driver can embed it. */
 	const struct pop3_policy *policy;
-	int          state;
-	int          question;
-	bool         is_asked;
-	bool         is_stopping;
-	bool         line_too_long; /* the rest of it is passed over */
-	struct buf   in;
-	size_t       in_used;
-	struct buf   out;
-	struct buf   user;
-	struct sasl  sasl;
-	size_t       errors, logins;
-	struct bytes list;      /* proto/maildrop.h; the driver's */
-	size_t       n_messages;
-	uint8_t     *deleted;   /* bits; NULL: none was ever deleted */
-	size_t       n_deleted;
-	uint64_t     octets_left; /* of what is not deleted */
-	uint64_t     octets_in_all;
-	size_t       number;    /* from 1 */
-	bool         has_message; /* the driver holds it open for us */
-	bool         done_due;
-	bool         is_top;
-	uint64_t     lines_left; /* of the body, TOP */
-	bool         in_body;
-	bool         at_line_start;
-	bool         ended_cr;
-	bool         is_updating;
+	int                  state;
+	int                  question;
+	bool                 is_asked;      /* the question was handed out */
+	bool                 is_stopping;
+	bool                 is_skipping;   /* the rest of a line that was too long is dropped */
+	struct buf           in;
+	size_t               in_used;
+	struct buf           out;
+	struct buf           user;
+	struct buf           password;
+	struct sasl          sasl;
+	size_t               errors;
+	size_t               logins;        /* that came to nothing */
+	struct pop3_maildrop maildrop;
+	size_t               number;        /* of the message, or of the next one in a listing */
+	bool                 is_uidl;       /* what the listing tells */
+	bool                 is_top;
+	uint64_t             lines;         /* that RETR or TOP wants of the body */
+	struct pop3_text     text;
+	bool                 has_message;   /* the driver holds it open for us */
+	bool                 done_due;
 };
 
 void pop3_server_init(struct pop3_server *s, const struct pop3_policy *policy);
@@ -133,7 +130,7 @@ void         pop3_server_sent(struct pop3_server *s, size_t n);
 
 /* A deadline passed: closes without a word, RFC 1939 section 3; nothing is removed. */
 void pop3_server_timeout(struct pop3_server *s);
-/* The service stops: between two commands the session ends, nothing is removed. */
+/* The service stops: between two commands the session ends so too. */
 void pop3_server_shutdown(struct pop3_server *s);
 /* The client is gone: MESSAGE_DONE if due, then CLOSE. An open question dies. */
 void pop3_server_gone(struct pop3_server *s);

@@ -41,6 +41,7 @@ enum {
 	SMTP_BODY_CHUNK = 16 * 1024,       /* the most that one SMTP_BODY carries */
 	SMTP_OUTPUT_HIGH = 4 * 1024,       /* that much output asks to be sent */
 	SMTP_HELO_MAX = 255,
+	SMTP_TLS_MAX = 127, /* of the text that describes TLS */
 };
 
 /* Per listener; lives longer than its sessions. */
@@ -179,7 +180,10 @@ enum smtp_event smtp_server_next(struct smtp_server *s);
  */
 void smtp_server_secured(struct smtp_server *s, struct bytes tls);
 
-/* SMTP_ASK_AUTH: live until the answer, which wipes the password. */
+/*
+ * SMTP_ASK_AUTH: live until the answer, which wipes the password; smtp_refused may still read the
+ * user.
+ */
 struct bytes smtp_server_user(const struct smtp_server *s);
 struct bytes smtp_server_password(const struct smtp_server *s);
 /* user: his name as the server spells it, copied; only with YES. */

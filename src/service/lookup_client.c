@@ -9,22 +9,16 @@
 #include "io/clock.h"
 #include "io/memfile.h"
 #include "io/peer.h"
+#include "service/question.h"
 
 enum {
 	TARGETS_MAX = 16 * 1024 * 1024,
 	TICK_MS = 1000,
 };
 
-/*
- * Open questions in the order in which they were asked, which is nearly always the
- * order of the answers: a search from the front ends at once.
- */
 struct lookup_question {
-	struct lookup_question *next, *before;
+	struct question         question; /* first: a question is one of these */
 	struct lookup_client   *client;
-	uint64_t                q;
-	uint64_t                asked_ms;
-	bool                    is_sent;
 	uint16_t                answer_type; /* MSG_CONNECT, ... */
 	union {
 		lookup_connect_answer   *connect;
@@ -38,31 +32,18 @@ struct lookup_question {
 };
 
 struct lookup_client {
-	uv_loop_t             *loop;
-	struct peer           *peer;
-	struct lookup_question list; /* the ring's head */
-	uint64_t               last_q;
-	uv_timer_t             timer;
+	uv_loop_t           *loop;
+	struct peer         *peer;
+	struct question_ring ring;
+	uv_timer_t           timer;
 };
-
-static void
-take_out(struct lookup_question *q)
-{
-	q->before->next = q->next;
-	q->next->before = q->before;
-}
-
-static struct lookup_question *
-first(struct lookup_client *c)
-{
-	return c->list.next == &c->list ? NULL : c->list.next;
-}
 
 /* Answer "try later" and free. The callback may ask or forget others. */
 static void
-fail(struct lookup_question *q)
+fail(struct question *question)
 {
-	take_out(q);
+	struct lookup_question *q = (struct lookup_question *)question;
+
 	if (q->answer_type == MSG_CONNECT)
 		q->answer.connect(true, false, false, q->context);
 	else if (q->answer_type == MSG_RECIPIENT)
@@ -74,17 +55,17 @@ fail(struct lookup_question *q)
 	free(q);
 }
 
-/* The question of an answer, out of the list; NULL: forgotten or never asked. */
+/* The question of an answer, out of the ring; NULL: forgotten or never asked. */
 static struct lookup_question *
-answered(struct lookup_client *c, uint64_t q, uint16_t type)
+answered(struct lookup_client *c, uint64_t number, uint16_t type)
 {
-	for (struct lookup_question *at = c->list.next; at != &c->list;
-	     at = at->next)
-		if (at->q == q && at->answer_type == type) {
-			take_out(at);
-			return at;
-		}
-	return NULL;
+	struct lookup_question *q =
+	    (struct lookup_question *)question_find(&c->ring, number);
+
+	if (q == NULL || q->answer_type != type)
+		return NULL;
+	question_take_out(&q->question);
+	return q;
 }
 
 static bool
@@ -230,25 +211,16 @@ static const struct peer_permit permits[] = {
 	{ MSG_ROUTE, NULL, on_route, 1 },
 };
 
-/* Lookup is gone: what was asked of it will not be answered any more. */
+/*
+ * Lookup is gone: what was asked of it will not be answered any more. What was not yet sent
+ * waits for the next connection.
+ */
 static void
 drop_connection(struct lookup_client *c)
 {
-	struct lookup_question *q = first(c);
-	uint64_t                last = c->last_q;
-
 	peer_close(c->peer);
 	c->peer = NULL;
-	while (q && q->q <= last) {
-		struct lookup_question *next = q->next;
-
-		if (!q->is_sent) { /* it waits for the next connection */
-			q = next == &c->list ? NULL : next;
-			continue;
-		}
-		fail(q);
-		q = first(c); /* the callback may have changed the list */
-	}
+	question_fail_all(&c->ring, true);
 }
 
 static void
@@ -265,20 +237,17 @@ send_question(struct lookup_question *q)
 	struct bytes frame = { q->frame, q->frame_len };
 
 	if (q->client->peer && peer_send(q->client->peer, frame, NULL, 0))
-		q->is_sent = true;
+		q->question.is_sent = true;
 }
 
 static void
 on_tick(uv_timer_t *timer)
 {
-	struct lookup_client   *c = timer->data;
-	uint64_t                now = clock_monotonic_ms();
-	struct lookup_question *q;
+	struct lookup_client *c = timer->data;
 
 	/* What an answer asks anew is younger than now. */
-	while ((q = first(c)) != NULL && q->asked_ms + LOOKUP_TIMEOUT_MS < now)
-		fail(q);
-	if (first(c) == NULL)
+	question_fail_overdue(&c->ring, LOOKUP_TIMEOUT_MS, clock_monotonic_ms());
+	if (question_first(&c->ring) == NULL)
 		uv_timer_stop(&c->timer);
 }
 
@@ -290,7 +259,7 @@ lookup_client_new(uv_loop_t *loop)
 	if (c == NULL)
 		return NULL;
 	c->loop = loop;
-	c->list.next = c->list.before = &c->list;
+	question_ring_init(&c->ring, fail);
 	uv_timer_init(loop, &c->timer);
 	c->timer.data = c;
 	return c;
@@ -308,10 +277,8 @@ lookup_client_free(struct lookup_client *c)
 	if (c == NULL)
 		return;
 	peer_close(c->peer);
-	for (struct lookup_question *q; (q = first(c)) != NULL;) {
-		take_out(q);
-		free(q);
-	}
+	for (struct question *q; (q = question_first(&c->ring)) != NULL;)
+		lookup_forget((struct lookup_question *)q);
 	uv_close((uv_handle_t *)&c->timer, free_client);
 }
 
@@ -324,9 +291,10 @@ lookup_client_connect(struct lookup_client *c, int socket)
 	    sizeof permits / sizeof permits[0], on_gone, c);
 	if (c->peer == NULL)
 		close(socket);
-	for (struct lookup_question *q = c->list.next; q != &c->list; q = q->next)
+	for (struct question *q = question_first(&c->ring); q;
+	     q = question_next(&c->ring, q))
 		if (!q->is_sent)
-			send_question(q);
+			send_question((struct lookup_question *)q);
 }
 
 /* Ask, the frame made; number is q of that frame. */
@@ -340,19 +308,15 @@ ask(struct lookup_client *c, uint64_t number, struct buf *frame,
 		q = malloc(sizeof *q + frame->len);
 	if (q) {
 		*q = (struct lookup_question){
-			.next = &c->list,
-			.before = c->list.before,
+			.question = { .q = number, .asked_ms = clock_monotonic_ms() },
 			.client = c,
-			.q = number,
-			.asked_ms = clock_monotonic_ms(),
 			.answer_type = answer_type,
 			.context = context,
 			.frame_len = frame->len,
 			.frame = (char *)(q + 1),
 		};
 		memcpy(q->frame, frame->p, frame->len);
-		q->before->next = q;
-		c->list.before = q;
+		question_append(&c->ring, &q->question);
 		send_question(q);
 		if (!uv_is_active((uv_handle_t *)&c->timer))
 			uv_timer_start(&c->timer, on_tick, TICK_MS, TICK_MS);
@@ -365,7 +329,7 @@ struct lookup_question *
 lookup_connect(struct lookup_client *c, struct bytes listener,
     struct bytes address, lookup_connect_answer *answer, void *context)
 {
-	struct msg_ask_connect  m = { ++c->last_q, listener, address };
+	struct msg_ask_connect  m = { question_number(&c->ring), listener, address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -381,7 +345,7 @@ struct lookup_question *
 lookup_recipient(struct lookup_client *c, struct bytes address,
     struct bytes user, lookup_recipient_answer *answer, void *context)
 {
-	struct msg_ask_recipient m = { ++c->last_q, address, user };
+	struct msg_ask_recipient m = { question_number(&c->ring), address, user };
 	struct lookup_question  *q;
 	struct buf               frame;
 
@@ -397,7 +361,7 @@ struct lookup_question *
 lookup_sender(struct lookup_client *c, struct bytes user, struct bytes address,
     lookup_sender_answer *answer, void *context)
 {
-	struct msg_ask_sender   m = { ++c->last_q, user, address };
+	struct msg_ask_sender   m = { question_number(&c->ring), user, address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -413,7 +377,7 @@ struct lookup_question *
 lookup_route(struct lookup_client *c, struct bytes address,
     lookup_route_answer *answer, void *context)
 {
-	struct msg_ask_route    m = { ++c->last_q, address };
+	struct msg_ask_route    m = { question_number(&c->ring), address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -430,6 +394,6 @@ lookup_forget(struct lookup_question *q)
 {
 	if (q == NULL)
 		return;
-	take_out(q);
+	question_take_out(&q->question);
 	free(q);
 }

@@ -37,10 +37,17 @@ def play(wire, transcript):
         elif kind == "expect":
             line = wire.read_line()
             assert transcripts.matches(text, line), f"{where}: wanted {text!r}, got {line!r}"
+        elif kind == "handshake":
+            wire.handshake()
         elif kind == "closed":
             assert wire.is_closed(), f"{where}: still open"
             return
     assert wire.buffer == b"", f"{transcript.name}: more was said: {wire.buffer!r}"
+
+
+def port_of(server, listener):
+    """None when the server has no such listener."""
+    return server.port if listener == "smtp" else getattr(server, "ports", {}).get(listener)
 
 
 def test_there_are_transcripts():
@@ -51,5 +58,11 @@ def test_there_are_transcripts():
 def test_transcript(transcript, server_for):
     if reason := transcript.engine_only():
         pytest.skip(reason)
-    with Wire(server_for(transcript.settings).port) as wire:
+    server = server_for(transcript.server_settings())
+    port = port_of(server, transcript.listener())
+    if port is None:
+        pytest.skip(f"the server has no listener {transcript.listener()}")
+    with Wire(port) as wire:
+        if transcript.listener() == "smtps":
+            wire.handshake()
         play(wire, transcript)
