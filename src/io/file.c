@@ -51,10 +51,10 @@ read_some(int fd, struct buf *b)
 	return got;
 }
 
-int
-file_read(const char *path, struct buf *b, struct stat *st)
+/* Read fd to its end and close it; refused is for modes that it may not have. */
+static int
+read_open(int fd, mode_t refused, struct buf *b, struct stat *st)
 {
-	int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	size_t      len = b->len;
 	struct stat own;
 	ssize_t     got;
@@ -65,8 +65,8 @@ file_read(const char *path, struct buf *b, struct stat *st)
 		st = &own;
 	if (fstat(fd, st) == -1)
 		goto undo;
-	if (!S_ISREG(st->st_mode)) {
-		errno = EINVAL;
+	if (!S_ISREG(st->st_mode) || (st->st_mode & refused)) {
+		errno = S_ISREG(st->st_mode) ? EPERM : EINVAL;
 		goto undo;
 	}
 	do
@@ -80,6 +80,23 @@ undo:
 	b->len = len;
 	close_quietly(fd);
 	return -1;
+}
+
+int
+file_read(const char *path, struct buf *b, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return read_open(fd, 0, b, st);
+}
+
+int
+file_read_secret(const char *path, struct buf *b, struct stat *st)
+{
+	int fd = open(
+	    path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+
+	return read_open(fd, S_IROTH | S_IWOTH, b, st);
 }
 
 int
