@@ -15,8 +15,6 @@
 
 enum { LOCK_WAIT_MS = 10 * 1000 };
 
-static const char auth_account[] = "_ampelauth";
-
 static int
 complain_errno(const char *path)
 {
@@ -115,6 +113,25 @@ make_empty(const char *path, mode_t mode, gid_t gid)
 	return result;
 }
 
+/* Who else than its owner may read it: the account that checks passwords, if it is not root. */
+static int
+find_readers(const struct user_files *f, gid_t *gid, mode_t *mode)
+{
+	char     account[ACCOUNT_NAME], text[128];
+	uint32_t uid;
+
+	*gid = getegid();
+	*mode = 0600;
+	if (geteuid() != 0 ||
+	    !account_of(f->config, ROLE_AUTH, BYTES(""), account))
+		return 0;
+	*mode = 0640;
+	if (account_find(account, &uid, gid))
+		return 0;
+	snprintf(text, sizeof text, "account %s is missing", account);
+	return output_complain(EX_CONFIG, text, "contrib/sysusers/create makes ours");
+}
+
 /*
  * The file appears with the right owner and mode, which file_replace keeps: it is never
  * there with others, whenever we are killed. (We hold the lock: the name is ours.)
@@ -122,19 +139,16 @@ make_empty(const char *path, mode_t mode, gid_t gid)
 static int
 make_shadow(struct user_files *f)
 {
-	uint32_t uid, gid = getegid();
-	mode_t   mode = 0600;
-	char     beside[PATHS_MAX + sizeof ".new"];
+	char   beside[PATHS_MAX + sizeof ".new"];
+	gid_t  gid;
+	mode_t mode;
+	int    code;
 
 	if (access(f->shadow, F_OK) == 0)
 		return 0;
-	if (geteuid() == 0) {
-		if (!account_find(auth_account, &uid, &gid))
-			return output_complain(EX_CONFIG,
-			    "account _ampelauth is missing",
-			    "contrib/sysusers/create makes it");
-		mode = 0640;
-	}
+	code = find_readers(f, &gid, &mode);
+	if (code != 0)
+		return code;
 	snprintf(beside, sizeof beside, "%s.new", f->shadow);
 	if (make_empty(beside, mode, gid) == -1 || rename(beside, f->shadow) == -1)
 		return complain_errno(f->shadow);
