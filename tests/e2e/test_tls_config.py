@@ -213,6 +213,17 @@ def test_users_without_a_password(server):
     assert f'{server.passwd()}:1: note: user "alice" has no password: ampel user passwd alice' in lines
 
 
+@pytest.mark.parametrize("shadow_text", ["", "alice::20000::::::\n", "alice:!:20000::::::\n", "alice:*:::::::\n"])
+def test_no_line_and_no_hash_are_the_same(server, shadow, shadow_text):
+    shadow.write_text(shadow_text)
+    assert any("has no password" in line for line in check(server)[1])
+
+
+def test_a_locked_password_is_one(server, shadow):
+    shadow.write_text(SHADOW.replace(":", ":!", 1))
+    assert not any("note:" in line for line in check(server)[1])
+
+
 def test_notes_in_json(server):
     server.add_users()
     found = [json.loads(line) for line in server.must("--json", "check").splitlines()]
