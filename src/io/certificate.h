@@ -44,8 +44,8 @@ const char *certificate_fault_text(enum certificate_fault fault);
 int64_t certificate_days_left(const struct certificate *c, uint64_t now_ms);
 
 /*
- * A new P-256 key and a certificate for hostname that it signed itself, valid for ten
- * years, both PEM. False: no memory or no randomness.
+ * A new P-256 key and a certificate for hostname that it signed itself, valid for 800
+ * days, both PEM. False: no memory or no randomness.
  */
 bool certificate_make(
     struct bytes hostname, uint64_t now_ms, struct buf *chain, struct buf *key);
