@@ -116,6 +116,17 @@ check_shadow(const struct config *config, const char *path, struct arena *arena,
 
 /* --- who is not in it --- */
 
+/* A locked hash is one all the same, and on purpose; "!" alone never was. */
+static bool
+has_hash(const struct shadow_entry *entry)
+{
+	struct bytes hash = entry->hash;
+
+	while (hash.n > 0 && (hash.p[0] == '!' || hash.p[0] == '*'))
+		hash = bytes_from(hash, 1);
+	return hash.n > 0;
+}
+
 static void
 note_missing(struct bytes passwd, struct bytes shadow, struct arena *arena,
     struct mistakes *notes)
@@ -130,7 +141,7 @@ note_missing(struct bytes passwd, struct bytes shadow, struct arena *arena,
 		return;
 	}
 	while (shadow_next(&shadow, &entry, NULL))
-		if (entry.name.n > 0)
+		if (entry.name.n > 0 && has_hash(&entry))
 			named_lines_add(&names, entry.name, 0);
 	named_lines_sort(&names);
 	while (passwd_next(&passwd, &user, &line))

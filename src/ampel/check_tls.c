@@ -11,7 +11,8 @@ static void
 check_key_file(const struct config_tls *tls, const struct key_pair *pair,
     struct arena *arena, struct mistakes *mistakes)
 {
-	if (pair->key_file.st_mode & (S_IROTH | S_IWOTH))
+	if (S_ISREG(pair->key_file.st_mode) &&
+	    (pair->key_file.st_mode & (S_IROTH | S_IWOTH)))
 		mistakes_add(mistakes, arena, tls->line,
 		    "%.*s: everybody may %s this private key: chmod o= %.*s",
 		    BYTES_ARG(tls->key),

@@ -23,13 +23,6 @@ enum {
 static const char CIPHERS_1_2[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 static const char CIPHERS_1_3[] =
     "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
-static const char GROUPS[] = "X25519:P-256:P-384";
-/* ECDSA first: of two certificates that the client can verify, the cheaper one. */
-static const char SIGNATURES[] =
-    "ed25519:ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:"
-    "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
-    "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:"
-    "RSA+SHA256:RSA+SHA384:RSA+SHA512";
 
 struct tls_context {
 	SSL_CTX        *ssl;
@@ -264,6 +257,26 @@ fail(char *error, size_t size, const char *what)
 }
 
 static bool
+set_algorithms(SSL_CTX *ssl)
+{
+	/* Not const, since macros of libssl's cast it away. */
+	char groups[] = "X25519:P-256:P-384";
+	/* ECDSA first: of two certificates that the client can verify, the cheaper one. */
+	char signatures[] =
+	    "ed25519:ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:"
+	    "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+	    "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:"
+	    "RSA+SHA256:RSA+SHA384:RSA+SHA512";
+
+	return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) &&
+	    SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) &&
+	    SSL_CTX_set_cipher_list(ssl, CIPHERS_1_2) &&
+	    SSL_CTX_set_ciphersuites(ssl, CIPHERS_1_3) &&
+	    SSL_CTX_set1_groups_list(ssl, groups) &&
+	    SSL_CTX_set1_sigalgs_list(ssl, signatures);
+}
+
+static bool
 set_rules(SSL_CTX *ssl)
 {
 	SSL_CTX_set_security_level(ssl, 2);
@@ -274,13 +287,8 @@ set_rules(SSL_CTX *ssl)
 	        SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-	return SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) &&
-	    SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) &&
-	    SSL_CTX_set_cipher_list(ssl, CIPHERS_1_2) &&
-	    SSL_CTX_set_ciphersuites(ssl, CIPHERS_1_3) &&
-	    SSL_CTX_set1_groups_list(ssl, GROUPS) &&
-	    SSL_CTX_set1_sigalgs_list(ssl, SIGNATURES) &&
-	    SSL_CTX_set_max_early_data(ssl, 0) && SSL_CTX_set_num_tickets(ssl, 1);
+	return set_algorithms(ssl) && SSL_CTX_set_max_early_data(ssl, 0) &&
+	    SSL_CTX_set_num_tickets(ssl, 1);
 }
 
 static bool

@@ -29,7 +29,7 @@ struct tls;         /* one connection */
  * keys: private keys and certificates in PEM; behind each key its chain, the server's
  * own first. protocol: the only name for which ALPN is accepted ("pop3"); a client
  * that offers only others is refused with no_application_protocol, one that offers none
- * is welcome. listener: sessions of other listeners are not resumed. Everything is copied.
+ * is welcome; empty: what clients offer is not looked at. listener: sessions of other listeners are not resumed. Everything is copied.
  * NULL with a text in error.
  */
 struct tls_context *tls_context_new(struct bytes keys, struct bytes protocol,

@@ -83,8 +83,8 @@ is_hop(struct bytes name)
 }
 
 /*
- * Where the filter stands. The front of a line is held back while it may turn out to be a field
- * of ours, or no field at all: in NAME, and in BLANKS.
+ * Where the filter stands. The front of a line is held back while it may turn out to be a
+ * field of ours, or no field at all: in NAME, and in BLANKS.
  */
 enum state {
 	LINE,        /* at the start of a line of the header section */

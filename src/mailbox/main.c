@@ -37,5 +37,6 @@ main(void)
 	malloc_trim(0);
 	if (errand_begin(&errand))
 		session_run(&errand);
+	errand_finish(&errand);
 	return errand.exit_code;
 }

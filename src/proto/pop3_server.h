@@ -28,7 +28,7 @@
 #include "proto/sasl.h"
 
 enum {
-	POP3_LINE_MAX = 255,        /* RFC 2449 section 4, CRLF included; AUTH's own: SASL_LINE_MAX */
+	POP3_LINE_MAX = 255,        /* RFC 2449 section 4, CRLF included; behind AUTH: SASL_LINE_MAX */
 	POP3_INPUT_MAX = 16 * 1024,
 	POP3_TEXT_MAX = 16 * 1024,  /* the most that one pop3_server_text may bring */
 	POP3_OUTPUT_HIGH = 16 * 1024,
@@ -113,10 +113,14 @@ size_t pop3_server_number(const struct pop3_server *s);
 void   pop3_server_answer_message(struct pop3_server *s, bool is_open);
 /*
  * The next piece of the message as it is stored, LF line ends (a CR before an LF is
- * that line end's); is_end: there is no more behind it. A message that ends without LF gets one.
+ * that line end's); is_end: there is no more behind it. A message that ends without LF
+ * gets one.
  */
 void   pop3_server_text(struct pop3_server *s, struct bytes piece, bool is_end);
-/* It cannot be read to its end: the session ends at once, so that half a message is not taken for a whole one. */
+/*
+ * It cannot be read to its end: the session ends at once, so that half a message is not
+ * taken for a whole one.
+ */
 void   pop3_server_text_failed(struct pop3_server *s);
 
 /* POP3_ASK_UPDATE: whether message number (from 1) is to be removed. */

@@ -56,8 +56,8 @@ put_line_end(struct pop3_text *t, char *to)
 void
 pop3_text_add(struct pop3_text *t, struct bytes piece, struct buf *out)
 {
-	char *start = buf_room(out, 2 * piece.n); /* all of it LF, or dots and LF */
-	char *to = start;
+	char  *start = buf_room(out, 2 * piece.n); /* all of it may be LF */
+	char  *to = start;
 	size_t lf;
 
 	if (start == NULL)

@@ -20,7 +20,7 @@ struct pop3_text {
 	int      at;         /* private: where in a line */
 };
 
-/* The header section, the blank line behind it and so many lines of the body, as TOP has it. */
+/* As TOP has it: the header section, the blank line, and so many lines of the body. */
 struct pop3_text pop3_text_of(uint64_t lines);
 
 /*

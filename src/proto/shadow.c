@@ -73,12 +73,42 @@ shadow_find(struct bytes text, struct bytes name, struct shadow_entry *out)
 	return false;
 }
 
+void
+shadow_add_changed(struct buf *b, struct bytes text, struct bytes name,
+    const struct shadow_entry *entry)
+{
+	struct shadow_entry old;
+	struct bytes        line;
+
+	while (bytes_split(&text, '\n', &line)) {
+		if (!shadow_parse_line(line, &old) || !bytes_equal(old.name, name)) {
+			buf_add_bytes(b, line);
+			buf_add_char(b, '\n');
+			continue;
+		}
+		if (entry)
+			shadow_add_line(b, entry);
+		entry = NULL;
+	}
+	if (entry)
+		shadow_add_line(b, entry);
+}
+
 /* No hash begins with either: crypt(5). */
 bool
 shadow_is_locked(const struct shadow_entry *entry)
 {
 	return entry->hash.n == 0 || entry->hash.p[0] == '!' ||
 	    entry->hash.p[0] == '*';
+}
+
+bool
+shadow_has_hash(const struct shadow_entry *entry)
+{
+	for (size_t i = 0; i < entry->hash.n; i++)
+		if (entry->hash.p[i] != '!' && entry->hash.p[i] != '*')
+			return true;
+	return false;
 }
 
 bool

@@ -31,11 +31,19 @@ void shadow_add_line(struct buf *b, const struct shadow_entry *entry);
 bool shadow_next(struct bytes *rest, struct shadow_entry *out, unsigned *line);
 bool shadow_find(struct bytes text, struct bytes name, struct shadow_entry *out);
 
+/*
+ * Add the text with the entry in the place of that name's line, or behind all; NULL: without
+ * the name. Other lines stay as they are, and further ones of that name go.
+ */
+void shadow_add_changed(struct buf *b, struct bytes text, struct bytes name,
+    const struct shadow_entry *entry);
+
 /* Whether a password can fit on that day at all: there is a hash, not locked, not expired. */
 bool shadow_is_open(const struct shadow_entry *entry, uint64_t day);
 
 /* The parts of that; a hash that crypt(5) does not know is neither. */
 bool shadow_is_locked(const struct shadow_entry *entry); /* or has no hash */
+bool shadow_has_hash(const struct shadow_entry *entry);  /* behind a lock, too */
 bool shadow_is_expired(const struct shadow_entry *entry, uint64_t day);
 
 #endif

@@ -181,8 +181,8 @@ enum smtp_event smtp_server_next(struct smtp_server *s);
 void smtp_server_secured(struct smtp_server *s, struct bytes tls);
 
 /*
- * SMTP_ASK_AUTH: live until the answer, which wipes the password; smtp_refused may still read the
- * user.
+ * SMTP_ASK_AUTH: live until the answer, which wipes the password; smtp_refused may still
+ * read the user.
  */
 struct bytes smtp_server_user(const struct smtp_server *s);
 struct bytes smtp_server_password(const struct smtp_server *s);

@@ -221,6 +221,16 @@ errand_begin(struct errand *e)
 	return !e->is_over;
 }
 
+void
+errand_finish(struct errand *e)
+{
+	if (e->peer != -1)
+		close(e->peer);
+	e->peer = -1;
+	free(e->home);
+	e->home = NULL;
+}
+
 /* --- the peer --- */
 
 /* Until the peer's socket is ready for that. False: it is over. */

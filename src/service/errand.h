@@ -52,6 +52,7 @@ bool errand_begin(struct errand *e);
 bool errand_receive(struct errand *e, struct bytes *frame);
 /* Waits for room. False: it is over. Descriptors stay the caller's. */
 bool errand_send(struct errand *e, struct bytes frame, const int *fds, size_t n_fds);
+void errand_finish(struct errand *e);
 /* The peer said what it must not: it is over, and that is logged. */
 void errand_refuse(struct errand *e, struct bytes frame);
 

@@ -128,6 +128,7 @@ static void
 begin_handshake(struct session *s)
 {
 	s->state = SESSION_SECURING;
+	s->secures = false;
 	s->deadline_ms = clock_monotonic_ms() + s->policy->handshake_timeout_ms;
 	if (!wire_secure(&s->wire, s->policy->tls))
 		close_session(s);
@@ -202,16 +203,18 @@ run(struct session *s)
 			break;
 		case SMTP_WAIT:
 			/* Lookup is quick: one packet brings all the replies. */
-			if ((s->question || flush(s)) && !leaves(s, true))
-				return;
+			if ((s->question || flush(s)) && !leaves(s, true)) {
+				if (!s->secures)
+					return;
+				begin_handshake(s);
+			}
 			break;
 		case SMTP_MORE:
 			if (flush(s) && !leaves(s, false))
 				return;
 			break;
-		case SMTP_HANDSHAKE:
-			if (flush(s))
-				begin_handshake(s);
+		case SMTP_HANDSHAKE: /* once the answer is out */
+			s->secures = true;
 			break;
 		case SMTP_CLOSE:
 			if (flush(s))

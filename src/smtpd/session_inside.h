@@ -31,6 +31,7 @@ struct session {
 	struct commit           *commit;
 	const struct smtp_reply *refusal; /* instead of the greeting */
 	uint64_t                 began_ms, deadline_ms;
+	bool                     secures;   /* the handshake is due */
 	bool                     has_ended; /* nothing more comes from the client */
 	unsigned                 n_refusals;
 	uint8_t                  address[16];

@@ -1,26 +1,14 @@
-"""
-The POP3 transcripts that the engine is tested with, against the live server.
+"""The POP3 transcripts that the engine is tested with, against the live server."""
 
-They need of server.Server: the argument pop3s=True, which configures a listener for
-POP3S on 127.0.0.1 with some certificate; its port as pop3s_port; and
-set_password(user, password).
-"""
-
-import inspect
 import os
 
 import pop3_transcripts
 import pytest
 import transcripts
 from pop3_transcripts import PASSWORD, USER
-from server import Server
 
 ALL = pop3_transcripts.read_all()
 FIRST_SECOND = 1700000000  # the messages are a second apart, so that their order is known
-
-
-def has_pop3s():
-    return "pop3s" in inspect.signature(Server).parameters and hasattr(Server, "set_password")
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +19,17 @@ def server_for(module_server):
     def get(settings):
         key = tuple(sorted(settings.items()))
         if key not in running:
-            server = module_server(settings=settings, users=(USER,), pop3s=True).start()
-            server.set_password(USER, PASSWORD)
-            running[key] = server
+            running[key] = module_server(
+                settings=settings, users=(USER,), listeners=("smtp", "pop3s"), passwords={USER: PASSWORD}
+            ).start()
         return running[key]
 
     return get
 
 
 def files(folder):
-    return sorted(path for part in ("new", "cur") for path in (folder / part).iterdir())
+    found = [path for part in ("new", "cur") for path in (folder / part).iterdir()]
+    return sorted(found, key=lambda path: path.name)
 
 
 def fill(folder, messages):
@@ -81,11 +70,9 @@ def test_there_are_transcripts():
 def test_transcript(transcript, server_for):
     if reason := transcript.settings.get("engine-only"):
         pytest.skip(reason)
-    if not has_pop3s():
-        pytest.skip("the server of these tests has no POP3S yet")
     server = server_for(transcript.settings)
     folder = server.maildir(USER)
     fill(folder, transcript.messages)
-    with pop3_transcripts.TlsWire(server.pop3s_port) as wire:
+    with pop3_transcripts.TlsWire(server.ports["pop3s"]) as wire:
         play(wire, transcript)
     assert [path.read_bytes() for path in files(folder)] == transcript.left()

@@ -6,6 +6,8 @@ import transcripts
 from wire import Wire
 
 ALL = transcripts.read_all()
+LISTENERS = ("smtp", "smtps", "submission")
+PASSWORDS = {"alice": "wonderland"}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,11 @@ def server_for(module_server):
         key = (inside, tuple(sorted(settings.items())))
         if key not in running:
             running[key] = module_server(
-                settings=settings, inside=inside, users=("alice", "bob", "postmaster")
+                settings=settings,
+                inside=inside,
+                users=("alice", "bob", "postmaster"),
+                listeners=LISTENERS,
+                passwords=PASSWORDS,
             ).start()
         return running[key]
 
@@ -45,11 +51,6 @@ def play(wire, transcript):
     assert wire.buffer == b"", f"{transcript.name}: more was said: {wire.buffer!r}"
 
 
-def port_of(server, listener):
-    """None when the server has no such listener."""
-    return server.port if listener == "smtp" else getattr(server, "ports", {}).get(listener)
-
-
 def test_there_are_transcripts():
     assert ALL, f"none in {transcripts.FOLDER}"
 
@@ -59,10 +60,7 @@ def test_transcript(transcript, server_for):
     if reason := transcript.engine_only():
         pytest.skip(reason)
     server = server_for(transcript.server_settings())
-    port = port_of(server, transcript.listener())
-    if port is None:
-        pytest.skip(f"the server has no listener {transcript.listener()}")
-    with Wire(port) as wire:
+    with Wire(server.ports[transcript.listener()]) as wire:
         if transcript.listener() == "smtps":
             wire.handshake()
         play(wire, transcript)

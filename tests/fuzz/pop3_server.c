@@ -18,7 +18,7 @@
 
 #include "proto/pop3_server.h"
 
-enum { OUTPUT_MAX = 64 * 1024 * 1024, FOREVER = 10 * 1000 * 1000, MESSAGES = 3 };
+enum { OUTPUT_MAX = 64 * 1024 * 1024, FOREVER = 10 * 1000 * 1000, MESSAGES = 5 };
 
 static const struct pop3_policy policy = {
 	.hostname = BYTES_INIT("mx.example"),
@@ -93,7 +93,7 @@ make_mail(struct mail *m, struct bytes stored)
 static void
 make_maildrop(struct maildrop *d, struct bytes *input)
 {
-	static const char *const uids[] = { "!", "b", "c" };
+	static const char *const uids[] = { "!", "b", "c", "d", "e" };
 	struct maildrop_message  record;
 	struct bytes             stored;
 

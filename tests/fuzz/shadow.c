@@ -1,6 +1,7 @@
 /*
  * shadow(5). What is read lies in its line and, written again, is the line that it was;
- * what is open has a hash that is not locked; who is found is the first of that name.
+ * what is open has a hash that is not locked; who is found is the first of that name, and
+ * changed or removed is all of that name.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,27 @@ check_line(struct bytes line, const struct shadow_entry *entry)
 		abort();
 }
 
+/* Set, it is found; removed, it is not, nor brings another line of that name to life. */
+static void
+check_change(struct bytes text, struct bytes name)
+{
+	struct shadow_entry found, entry = {
+		.name = name, .hash = BYTES_INIT("H"), .rest = BYTES_INIT("1::::::"),
+	};
+	struct buf b;
+
+	buf_init(&b, text.n + name.n + 16);
+	shadow_add_changed(&b, text, name, &entry);
+	if (b.failed || !shadow_find(buf_bytes(&b), name, &found) ||
+	    !bytes_equal(found.hash, entry.hash))
+		abort();
+	buf_clear(&b);
+	shadow_add_changed(&b, text, name, NULL);
+	if (b.failed || shadow_find(buf_bytes(&b), name, &found))
+		abort();
+	buf_finish(&b);
+}
+
 static void
 check_find(struct bytes text, const struct shadow_entry *entry)
 {
@@ -57,6 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (rest = text; shadow_next(&rest, &entry, &seen);)
 		if (entry.name.n > 0) {
 			check_find(text, &entry);
+			check_change(text, entry.name);
 			good--;
 		}
 	if (good != 0 || seen != lines)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mailbox/octets.h"
+#include "proto/pop3_text.h"
 
 static const struct {
 	const char *text;
@@ -51,10 +52,39 @@ test_every_cut(void **state)
 	}
 }
 
+/* All texts of up to six of these bytes: as many as RETR sends, less its last line. */
+static void
+test_agrees_with_retr(void **state)
+{
+	static const char bytes[] = "\r\na";
+	char              text[6];
+
+	(void)state;
+	for (unsigned length = 0, texts = 1; length <= 6; length++, texts *= 3)
+		for (unsigned k = 0; k < texts; k++) {
+			struct bytes     view = { text, length };
+			struct octets    o = { 0 };
+			struct pop3_text t = pop3_text_of(UINT64_MAX);
+			struct buf       out;
+
+			for (unsigned i = 0, rest = k; i < length; i++, rest /= 3)
+				text[i] = bytes[rest % 3];
+			buf_init(&out, 256);
+			pop3_text_add(&t, view, &out);
+			pop3_text_end(&t, &out);
+			octets_feed(&o, view);
+			assert_int_equal(octets_end(&o), out.len - strlen(".\r\n"));
+			buf_finish(&out);
+		}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_cut) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_cut),
+		cmocka_unit_test(test_agrees_with_retr),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

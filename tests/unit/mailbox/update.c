@@ -156,6 +156,7 @@ test_name_taken(void **state)
 	put("Maildir/cur/1.a:2,", "cur\n");
 	assert_int_equal(snapshot_update(&s), 0);
 	assert_true(is_there("Maildir/new/1.a"));
+	snapshot_close(&s);
 	take(&s);
 	expect_text(&s, 0, "cur\n");
 	snapshot_close(&s);

@@ -332,7 +332,7 @@ test_too_much_text(void **state)
 	pop3_server_finish(&s);
 }
 
-/* A million messages are told in pieces, and can all be deleted. */
+/* Many messages are told in pieces, and can all be deleted. */
 static void
 test_large_maildrop(void **state)
 {

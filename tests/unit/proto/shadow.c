@@ -15,31 +15,32 @@ struct row {
 	const char *hash;
 	bool        is_locked;
 	bool        is_expired;
+	bool        has_hash;
 };
 
 static const struct row rows[] = {
-	{ "jo:$y$j9T$a$b:19000:0:99999:7:::", "$y$j9T$a$b", false, false },
-	{ "jo:$6$a$b:19000::::::", "$6$a$b", false, false },
-	{ "jo:abJnggxhB/yWI:::::::", "abJnggxhB/yWI", false, false },
+	{ "jo:$y$j9T$a$b:19000:0:99999:7:::", "$y$j9T$a$b", false, false, true },
+	{ "jo:$6$a$b:19000::::::", "$6$a$b", false, false, true },
+	{ "jo:abJnggxhB/yWI:::::::", "abJnggxhB/yWI", false, false, true },
 	/* no password */
-	{ "jo::19000:0:99999:7:::", "", true, false },
-	{ "jo:!:19000:0:99999:7:::", "!", true, false },
-	{ "jo:!!:19000:0:99999:7:::", "!!", true, false },
-	{ "jo:*:19000:0:99999:7:::", "*", true, false },
-	{ "jo:!$6$a$b:19000:0:99999:7:::", "!$6$a$b", true, false },
-	{ "jo:!*:19000::::::", "!*", true, false },
-	{ "jo:*LK*$6$a$b:19000::::::", "*LK*$6$a$b", true, false },
+	{ "jo::19000:0:99999:7:::", "", true, false, false },
+	{ "jo:!:19000:0:99999:7:::", "!", true, false, false },
+	{ "jo:!!:19000:0:99999:7:::", "!!", true, false, false },
+	{ "jo:*:19000:0:99999:7:::", "*", true, false, false },
+	{ "jo:!$6$a$b:19000:0:99999:7:::", "!$6$a$b", true, false, true },
+	{ "jo:!*:19000::::::", "!*", true, false, false },
+	{ "jo:*LK*$6$a$b:19000::::::", "*LK*$6$a$b", true, false, true },
 	/* expired: from that day on */
-	{ "jo:$6$a$b:19000:0:99999:7::19999:", "$6$a$b", false, true },
-	{ "jo:$6$a$b:19000:0:99999:7::20000:", "$6$a$b", false, true },
-	{ "jo:$6$a$b:19000:0:99999:7::20001:", "$6$a$b", false, false },
-	{ "jo:$6$a$b:19000:0:99999:7::0:", "$6$a$b", false, true },
-	{ "jo:$6$a$b:19000:0:99999:7::-1:", "$6$a$b", false, false },
-	{ "jo:$6$a$b:19000:0:99999:7::18446744073709551615:", "$6$a$b", false, false },
-	{ "jo:!$6$a$b:19000:0:99999:7::1:", "!$6$a$b", true, true },
+	{ "jo:$6$a$b:19000:0:99999:7::19999:", "$6$a$b", false, true, true },
+	{ "jo:$6$a$b:19000:0:99999:7::20000:", "$6$a$b", false, true, true },
+	{ "jo:$6$a$b:19000:0:99999:7::20001:", "$6$a$b", false, false, true },
+	{ "jo:$6$a$b:19000:0:99999:7::0:", "$6$a$b", false, true, true },
+	{ "jo:$6$a$b:19000:0:99999:7::-1:", "$6$a$b", false, false, true },
+	{ "jo:$6$a$b:19000:0:99999:7::18446744073709551615:", "$6$a$b", false, false, true },
+	{ "jo:!$6$a$b:19000:0:99999:7::1:", "!$6$a$b", true, true, true },
 	/* the other fields decide nothing: an old password, an inactive account */
-	{ "jo:$6$a$b:1:1:1:1:1::1", "$6$a$b", false, false },
-	{ "jo:$6$a$b:-1:x:-1:-1:-1:-1:what", "$6$a$b", false, false },
+	{ "jo:$6$a$b:1:1:1:1:1::1", "$6$a$b", false, false, true },
+	{ "jo:$6$a$b:-1:x:-1:-1:-1:-1:what", "$6$a$b", false, false, true },
 };
 
 static void
@@ -57,6 +58,7 @@ test_lines(void **state)
 		assert_true(bytes_equal(e.hash, bytes_of(row->hash)));
 		assert_int_equal(shadow_is_locked(&e), row->is_locked);
 		assert_int_equal(shadow_is_expired(&e, TODAY), row->is_expired);
+		assert_int_equal(shadow_has_hash(&e), row->has_hash);
 		assert_int_equal(shadow_is_open(&e, TODAY),
 		    !row->is_locked && !row->is_expired);
 		/* written as it was */
@@ -145,6 +147,49 @@ test_next(void **state)
 	assert_false(shadow_next(&rest, &e, &line));
 }
 
+static const struct {
+	const char *text;
+	const char *name;
+	const char *set;
+	const char *removed;
+} changes[] = {
+	{ "", "jo", "jo:H:1::::::\n", "" },
+	{ "jo:x:0::::::\n", "jo", "jo:H:1::::::\n", "" },
+	{ "jo:x:0::::::", "jo", "jo:H:1::::::\n", "" },
+	/* in its place; comments, empty and broken lines, and a missing LF */
+	{ "# a\njo:x:0::::::\n\nbroken\nal:y:0::::::", "jo",
+	    "# a\njo:H:1::::::\n\nbroken\nal:y:0::::::\n",
+	    "# a\n\nbroken\nal:y:0::::::\n" },
+	{ "joe:x:0::::::\n#jo:x:0::::::\njo:broken\n", "jo",
+	    "joe:x:0::::::\n#jo:x:0::::::\njo:broken\njo:H:1::::::\n",
+	    "joe:x:0::::::\n#jo:x:0::::::\njo:broken\n" },
+	/* a second line would come to life when the first one goes */
+	{ "jo:x:0::::::\nal:y:0::::::\njo:z:0::::::\n", "jo",
+	    "jo:H:1::::::\nal:y:0::::::\n", "al:y:0::::::\n" },
+};
+
+static void
+test_change(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+		struct bytes        text = bytes_of(changes[i].text);
+		struct bytes        name = bytes_of(changes[i].name);
+		struct shadow_entry entry = {
+			.name = name, .hash = BYTES_INIT("H"), .rest = BYTES_INIT("1::::::"),
+		};
+		struct buf          b;
+
+		buf_init(&b, 1000);
+		shadow_add_changed(&b, text, name, &entry);
+		assert_string_equal(buf_string(&b), changes[i].set);
+		buf_clear(&b);
+		shadow_add_changed(&b, text, name, NULL);
+		assert_string_equal(buf_string(&b), changes[i].removed);
+		buf_finish(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -153,6 +198,7 @@ main(void)
 		cmocka_unit_test(test_bad_lines),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_next),
+		cmocka_unit_test(test_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

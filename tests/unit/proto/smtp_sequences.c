@@ -272,7 +272,8 @@ play(const struct smtp_policy *policy, const enum command *prefix, size_t n_pref
 	enum command   sequence[PREFIX_MAX + DEPTH];
 	struct session s = { .policy = policy, .sequence = sequence, .counts = counts };
 
-	memcpy(sequence, prefix, n_prefix * sizeof *prefix);
+	for (size_t i = 0; i < n_prefix; i++)
+		sequence[i] = prefix[i];
 	for (size_t i = 0; i < DEPTH; i++, number /= COMMANDS)
 		sequence[n_prefix + i] = (enum command)(number % COMMANDS);
 	buf_init(&s.output, 64 * 1024);
