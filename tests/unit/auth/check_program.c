@@ -6,6 +6,23 @@
 
 #include "check.h"
 
+/* The 30 seconds that a program has are shortened (a linker wrap); its own loop is as it is. */
+int __real_uv_timer_start(
+    uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, uint64_t repeat);
+int __wrap_uv_timer_start(
+    uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, uint64_t repeat);
+
+static uint64_t shortened_ms;
+
+int
+__wrap_uv_timer_start(
+    uv_timer_t *timer, uv_timer_cb callback, uint64_t timeout, uint64_t repeat)
+{
+	assert_int_equal(timeout, 30 * 1000);
+	return __real_uv_timer_start(
+	    timer, callback, shortened_ms ? shortened_ms : timeout, repeat);
+}
+
 /*
  * What it reads goes into the file "read", how it was started into "started". It answers by
  * the name: "exitN", "killed", "alice" with her password.
@@ -126,7 +143,7 @@ long_passwords(void **state)
 static void
 many_at_once(void **state)
 {
-	enum { MANY = 40 };
+	enum { MANY = 24 };
 	static const struct check_task good = { "alice", BYTES_INIT("alice-secret"), "" };
 	static const struct check_task bad = { "cancelled", BYTES_INIT("x"), "" };
 	struct waiting                 waiting[MANY] = { 0 }, cancelled = { 0 };
@@ -178,6 +195,44 @@ running_is_not_cancelled(void **state)
 	uv_run(&loop, UV_RUN_DEFAULT);
 	assert_int_equal(waiting.times, 1);
 	assert_int_equal(waiting.result.answer, PASSWORD_YES);
+}
+
+static bool
+is_alive(const char *pid)
+{
+	char       path[64];
+	struct buf b;
+	bool       alive;
+
+	snprintf(path, sizeof path, "/proc/%ld/stat", strtol(pid, NULL, 10));
+	buf_init(&b, 4096);
+	/* a zombie is none of the living */
+	alive = file_read(path, &b, NULL) == 0 && !strstr(buf_string(&b), ") Z ");
+	buf_finish(&b);
+	return alive;
+}
+
+/* It is killed with all that it started. */
+static void
+too_slow(void **state)
+{
+	struct check_result result;
+	struct buf          b;
+
+	(void)state;
+	use_program(SCRIPT(""));
+	open_checker();
+	use_program("#!/bin/sh\nsleep 1000 &\necho $! >\"$1/pid\"\nwait\n");
+	shortened_ms = 2000;
+	result = check("slow", BYTES("x"));
+	shortened_ms = 0;
+	assert_int_equal(result.answer, PASSWORD_TRY_LATER);
+	assert_string_equal(result.why, "no answer in 30 s");
+	read_file("pid", &b);
+	for (int i = 0; i < 200 && is_alive(buf_string(&b)); i++)
+		usleep(10 * 1000);
+	assert_false(is_alive(buf_string(&b)));
+	buf_finish(&b);
 }
 
 /* --- what is refused in a configuration --- */
@@ -253,6 +308,7 @@ main(void)
 		TEST(long_passwords),
 		TEST(many_at_once),
 		TEST(running_is_not_cancelled),
+		TEST(too_slow),
 		TEST(trial),
 		TEST(trial_is_random),
 	};

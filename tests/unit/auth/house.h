@@ -62,7 +62,8 @@ hash_of(const char *password)
 {
 	static struct crypt_data data;
 
-	return crypt_r(password, "$5$rounds=1000$saltsalt", &data);
+	return crypt_rn(
+	    password, "$5$rounds=1000$saltsalt", &data, (int)sizeof data);
 }
 
 /* A line; prefix "!" locks, expire "" never. */
