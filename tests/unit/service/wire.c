@@ -703,7 +703,8 @@ test_failures_are_bounded(void **state)
 		seconds = (clock_monotonic_ms() - began_ms) / 1000;
 	} while (++n < 20 * (seconds + 2) + 10); /* of a second at each end a part */
 	lines = caught_log(last, sizeof last);
-	assert_in_range(lines, 20, 20 * (seconds + 2));
+	/* the tests before have used up some of the first second */
+	assert_in_range(lines, 10, 20 * (seconds + 2));
 	assert_true(lines < n);
 }
 
