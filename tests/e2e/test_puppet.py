@@ -5,6 +5,7 @@ reading of somebody else's files or memory, and each signal, must fail.
 
 import os
 import platform
+import poplib
 import signal
 import stat
 import struct
@@ -30,12 +31,18 @@ SIGNALS = (0, signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP)
 def server():
     assert PROGRAM.exists(), f"{PROGRAM} is missing: run scripts/build"
     folder = make_folder("ampel-puppet-")
-    one = Server(folder=folder)
+    one = Server(
+        folder=folder, listeners=("smtp", "smtps", "submission", "pop3s"), passwords={"alice": "secret"}
+    )
     one.is_ours = True
     one.stage = make_stage(folder)
     one.start()
     one.queue_something()
+    pop = poplib.POP3_SSL("localhost", one.ports["pop3s"], context=one.tls_context(), timeout=20)
+    pop.user("alice")
+    pop.pass_("secret")
     yield one
+    pop.close()
     try:
         one.stop()
     finally:
@@ -52,8 +59,11 @@ def puppet(server):
 def secrets(server):
     """Everything below the server's folder that is not for everybody to read."""
     found = []
-    for folder, _, names in os.walk(server.root):
-        found += [os.path.join(folder, name) for name in names]
+    for top in (server.root, server.folder / "tls"):
+        for folder, _, names in os.walk(top):
+            found += [os.path.join(folder, name) for name in names]
+    for kind in ("shadow", ".key", "queue", "Maildir"):
+        assert any(kind in path for path in found), f"no {kind} among {found}"
     return found + [str(server.conf), "/etc/shadow", "/etc/passwd", "/etc/ssl/private"]
 
 
@@ -61,7 +71,8 @@ def others(server, puppet):
     """The pids of ours that are not the puppet, the supervisor included."""
     own, _ = puppet.call("getpid")
     pids = [p for p in [server.supervisor(), *server.children()] if p != own]
-    assert len(pids) >= 3, pids
+    names = {processes.name(p) for p in pids}
+    assert names >= {"ampel", "ampel-smtpd", "ampel-pop3d", "ampel-auth", "ampel-queue", "ampel-mailbox"}
     return pids
 
 
