@@ -8,12 +8,12 @@
 #include "io/log.h"
 #include "proto/message.h"
 
-enum {
-	USER_MAX = 20,   /* logins of one user at the same time */
-	NAME_SHOWN = 64, /* bytes */
-};
+enum { NAME_SHOWN = 64 }; /* bytes */
 
-/* Whether there is room for one more, of that user and of all together. */
+/*
+ * Whether there is room for one more, of all together and of that user, who gets as many
+ * as one address: most log in from one or two.
+ */
 static bool
 has_room(const struct supervisor *s, struct bytes user)
 {
@@ -25,7 +25,7 @@ has_room(const struct supervisor *s, struct bytes user)
 		if (bytes_equal(bytes_of(i->name), user))
 			own++;
 	}
-	return own < USER_MAX && all < s->config->sessions;
+	return own < s->config->sessions_per_address && all < s->config->sessions;
 }
 
 static struct instance *
