@@ -21,7 +21,7 @@ enum { ACCOUNT_NAME = 64 };
  */
 bool account_of(const struct config *config, enum peer_role role,
     struct bytes instance, char name[ACCOUNT_NAME]);
-/* Whether the configuration wants that role to stay root: auth, for PAM or when it is written out. */
+/* Whether that role is to stay root: auth, for PAM or when it is written out. */
 bool account_is_root(const struct config *config, enum peer_role role);
 
 /* False: there is no such account, or it is root. */

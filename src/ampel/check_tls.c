@@ -26,9 +26,10 @@ check_block(const struct config_tls *tls, uint64_t now_ms, struct arena *arena,
 {
 	struct key_pair pair;
 	char            error[ERROR_TEXT] = "";
-	bool            is_read = key_pair_read(&pair, tls->certificate,
-	               tls->key, now_ms, error, sizeof error);
+	bool            is_read;
 
+	is_read = key_pair_read(&pair, tls->certificate, tls->key, now_ms,
+	    error, sizeof error);
 	if (!is_read || pair.is_untimely)
 		mistakes_add(mistakes, arena, tls->line, "%s", error);
 	check_key_file(tls, &pair, arena, mistakes);

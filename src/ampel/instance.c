@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ampel/tls_keys.h"
 #include "ampel/libexec.h"
 #include "ampel/mailbox.h"
 #include "ampel/role.h"
 #include "ampel/supervisor.h"
+#include "ampel/tls_keys.h"
 #include "ampel/want.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -371,7 +371,8 @@ start_now(struct instance *i)
 	int                error = spawn(i);
 
 	i->started_ms = clock_monotonic_ms();
-	if (error == 0 && instance_send_config(i, s->config, s->keys, s->generation)) {
+	if (error == 0 &&
+	    instance_send_config(i, s->config, s->keys, s->generation)) {
 		i->serial = ++s->last_serial;
 		i->state = INSTANCE_STARTING;
 		i->is_told_to_stop = false;

@@ -16,7 +16,7 @@ struct key_pair {
 	struct buf         key;
 	struct stat        key_file;
 	struct certificate certificate;
-	bool               is_untimely; /* expired, or not yet valid: can be used all the same */
+	bool               is_untimely; /* expired or not yet valid, but can be used */
 };
 
 /*
@@ -25,7 +25,10 @@ struct key_pair {
  */
 bool key_pair_read(struct key_pair *p, struct bytes certificate,
     struct bytes key, uint64_t now_ms, char *error, size_t size);
-/* The key and the chain behind it, nothing else of the files, to a memory file. -1 with errno. */
+/*
+ * The key and the chain behind it, nothing else of the files, to a memory file. -1
+ * with errno.
+ */
 int  key_pair_write(const struct key_pair *p, int fd);
 /* Wipes. */
 void key_pair_finish(struct key_pair *p);

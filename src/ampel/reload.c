@@ -8,22 +8,22 @@
 #include "ampel/config_load.h"
 #include "ampel/helper.h"
 #include "ampel/instance.h"
-#include "ampel/tls_keys.h"
 #include "ampel/role.h"
 #include "ampel/service_list.h"
 #include "ampel/supervisor.h"
+#include "ampel/tls_keys.h"
 #include "ampel/wiring.h"
 #include "base/buf.h"
 
 enum { TEXT_MAX = 64 * 1024 };
 
 struct reload {
-	struct config  *config;
+	struct config   *config;
 	struct tls_keys *keys;
-	uint64_t        generation;
-	reload_done    *done;
-	void           *context;
-	bool            is_judge_new; /* hiq is being started for it */
+	uint64_t         generation;
+	reload_done     *done;
+	void            *context;
+	bool             is_judge_new; /* hiq is being started for it */
 };
 
 static void

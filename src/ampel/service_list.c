@@ -5,10 +5,10 @@
 
 #include "ampel/helper.h"
 #include "ampel/instance.h"
-#include "ampel/tls_keys.h"
 #include "ampel/listener.h"
 #include "ampel/role.h"
 #include "ampel/supervisor.h"
+#include "ampel/tls_keys.h"
 #include "base/buf.h"
 #include "io/clock.h"
 

@@ -15,7 +15,7 @@
 #include "io/tls.h"
 #include "mail/listener.h"
 
-enum { DAYS_WARNING = 14, WARNINGS_MAX = 64 * 1024, ERROR_TEXT = 1024 };
+enum { DAYS_WARNING = 14, WARNINGS_MAX = 64 * 1024 };
 
 /* What one listener's workers get. */
 struct listener_keys {
@@ -28,8 +28,8 @@ struct listener_keys {
 };
 
 struct tls_keys {
-	size_t      n;
-	struct buf  warnings; /* lines */
+	size_t               n;
+	struct buf           warnings; /* lines */
 	struct listener_keys keys[];   /* one for each listener with TLS */
 };
 
@@ -45,7 +45,8 @@ find(const struct tls_keys *k, struct bytes listener)
 /* --- one listener --- */
 
 static bool
-init_keys(struct listener_keys *keys, struct bytes listener, const struct tls_keys *old)
+init_keys(struct listener_keys *keys, struct bytes listener,
+    const struct tls_keys *old)
 {
 	const struct listener_keys *before = find(old, listener);
 
@@ -60,7 +61,8 @@ init_keys(struct listener_keys *keys, struct bytes listener, const struct tls_ke
 }
 
 static bool
-add_pair(struct listener_keys *keys, const struct key_pair *pair, char *error, size_t size)
+add_pair(struct listener_keys *keys, const struct key_pair *pair, char *error,
+    size_t size)
 {
 	const struct certificate *c = &pair->certificate;
 
@@ -93,9 +95,10 @@ add_block(struct tls_keys *k, const struct config_tls *tls, uint64_t now_ms,
     char *error, size_t size)
 {
 	struct key_pair pair;
-	bool            good = key_pair_read(
-            &pair, tls->certificate, tls->key, now_ms, error, size);
+	bool            good;
 
+	good = key_pair_read(
+	    &pair, tls->certificate, tls->key, now_ms, error, size);
 	if (good && pair.is_untimely)
 		buf_addf(&k->warnings, "warning: %s\n", error);
 	for (size_t i = 0; good && i < k->n; i++)
@@ -172,7 +175,8 @@ new_tls_keys(const struct config *config, const struct tls_keys *old)
 	for (size_t i = 0; i < config->n_listen; i++) {
 		const struct config_listen *l = &config->listen[i];
 
-		if (has_tls(l->name) && !init_keys(&k->keys[k->n++], l->name, old)) {
+		if (has_tls(l->name) &&
+		    !init_keys(&k->keys[k->n++], l->name, old)) {
 			tls_keys_free(k);
 			return NULL;
 		}
@@ -181,8 +185,8 @@ new_tls_keys(const struct config *config, const struct tls_keys *old)
 }
 
 struct tls_keys *
-tls_keys_load(const struct config *config, const struct tls_keys *old, char *error,
-    size_t size)
+tls_keys_load(const struct config *config, const struct tls_keys *old,
+    char *error, size_t size)
 {
 	struct tls_keys *k = new_tls_keys(config, old);
 	uint64_t        now_ms = clock_now_ms();

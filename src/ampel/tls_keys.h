@@ -32,7 +32,7 @@ bool tls_keys_are_configured(const struct config *config, struct bytes listener)
 /* Log what can be used but should not be: self-signed, expired, not yet valid. */
 void tls_keys_warn(const struct tls_keys *k);
 
-/* The memory file of a listener stays theirs, as does the ticket key. -1: it has none. */
+/* The memory file of a listener; it and the ticket key stay theirs. -1: it has none. */
 int tls_keys_find(const struct tls_keys *k, struct bytes listener,
     struct bytes *ticket_key);
 

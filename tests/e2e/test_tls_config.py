@@ -296,7 +296,7 @@ def test_first_start_makes_a_certificate(new_server):
     assert certificate.parent.stat().st_mode & 0o777 == 0o700
     assert key.stat().st_mode & 0o777 == 0o600
     days = re.search(r"self-signed certificate: (\d+) days left", server.must("status"))
-    assert days and int(days.group(1)) > 3640
+    assert days and int(days.group(1)) > 365
 
 
 def test_it_is_kept_until_the_name_changes(new_server):
