@@ -4,13 +4,14 @@ import os
 import poplib
 import pwd
 import re
+import socket
 import time
 
 import processes
 import pytest
 from server import wait_until
 
-PER_USER = 20  # src/ampel/mailbox.c
+PER_USER = 4
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -20,8 +21,20 @@ def server(new_server):
     return new_server(listeners=("smtp", "pop3s"), passwords={"alice": "secret", "bob": "geheim"}).start()
 
 
-def log_in(server, user="alice", password="secret"):
-    pop = poplib.POP3_SSL("localhost", server.ports["pop3s"], context=server.tls_context(), timeout=20)
+class From(poplib.POP3_SSL):
+    """From another address of this host."""
+
+    def __init__(self, source, *args, **more):
+        self.source = source
+        super().__init__(*args, **more)
+
+    def _create_socket(self, timeout):
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout, (self.source, 0))
+        return self.context.wrap_socket(raw, server_hostname="localhost")
+
+
+def log_in(server, user="alice", password="secret", source="127.0.0.1"):
+    pop = From(source, "localhost", server.ports["pop3s"], context=server.tls_context(), timeout=20)
     pop.user(user)
     pop.pass_(password)
     return pop
@@ -62,16 +75,22 @@ def test_none_before_the_password_is_right(server):
     assert server.pids("mailbox") == []
 
 
-def test_not_too_many_of_one_user(server):
+def test_not_too_many_of_one_user(new_server):
+    """As many as may come from one address, wherever they come from."""
+    server = new_server(
+        listeners=("smtp", "pop3s"),
+        passwords={"alice": "secret", "bob": "geheim"},
+        settings={"sessions_per_address": PER_USER},
+    ).start()
     pops = [log_in(server) for _ in range(PER_USER)]
     with pytest.raises(poplib.error_proto, match=r"SYS/TEMP"):
-        log_in(server)
+        log_in(server, source="127.0.0.2")
     server.wait_for_log('no mailbox for "alice": too many logins')
-    other = log_in(server, "bob", "geheim")
+    other = log_in(server, "bob", "geheim", source="127.0.0.3")
     other.quit()
     pops.pop().quit()
     assert is_over(server, PER_USER - 1)
-    log_in(server).quit()
+    log_in(server, source="127.0.0.2").quit()
     assert all(pop.stat()[0] == 0 for pop in pops)
 
 
