@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "test-logs"
 FUZZ_SECONDS = 5
 LOG_TAIL = 60
-SANITIZERS = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
+# With the fuzzers, which need the same objects.
+SANITIZERS = ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 
 
 class Tally:
@@ -201,9 +202,9 @@ def fuzz_one(target):
 
 
 def fuzz(tally):
-    if not configure_and_compile(tally, "build-fuzz", ["-Dfuzz=true", *SANITIZERS], {"CC": "clang"}):
+    if not configure_and_compile(tally, "build-asan", SANITIZERS, {"CC": "clang"}):
         return
-    targets = [t for t in executables("build-fuzz/tests/fuzz") if t.name.startswith("fuzz-")]
+    targets = [t for t in executables("build-asan/tests/fuzz") if t.name.startswith("fuzz-")]
     if not targets:
         tally.add("fuzz", 0, [("no targets", "")])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -215,6 +216,8 @@ def fuzz(tally):
 def end_to_end(tally):
     junit = LOGS / "e2e.xml"
     argv = ["/usr/bin/python3", "-m", "pytest", "-q", f"--junitxml={junit}", "-p", "no:cacheprovider", "tests/e2e"]
+    # servers are started once a file, and most of the time is spent waiting
+    argv += ["-n", "2", "--dist", "loadfile"]
     counted(tally, "tests/e2e", argv, junit, 900)
 
 

@@ -8,28 +8,96 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ampel/role.h"
 #include "io/file.h"
 #include "mail/paths.h"
 
-static const struct {
+/* A privilege: whose it is, and where its folder lies. */
+struct duty {
 	enum peer_role role;
+	bool           has_auth; /* of a listener with passwords */
 	const char    *account;
-} accounts[] = {
-	{ ROLE_SMTPD, "_ampelsmtp" },
-	{ ROLE_LOOKUP, "_ampellookup" },
-	{ ROLE_HIQ, "_ampelfilter" },
-	{ ROLE_QUEUE, "_ampelqueue" },
+	enum path      place;    /* of its folder */
+	const char    *folder;   /* NULL: it has none */
 };
 
-static const char mail_account[] = "_ampelmail";
+static const struct duty duties[] = {
+	{ ROLE_SMTPD, false, "_ampelsmtp", PATH_CHROOT, "smtpd" },
+	{ ROLE_SMTPD, true, "_ampelsubmit", PATH_CHROOT, "submit" },
+	{ ROLE_POP3D, true, "_ampelpop", PATH_CHROOT, "pop3d" },
+	{ ROLE_LOOKUP, false, "_ampellookup", PATH_ETC, NULL },
+	{ ROLE_HIQ, false, "_ampelfilter", PATH_CHROOT, "hiq" },
+	{ ROLE_QUEUE, false, "_ampelqueue", PATH_SPOOL, "" },
+};
 
-const char *
-account_name(enum peer_role role)
+enum { DUTIES = sizeof duties / sizeof duties[0] };
+
+static const char mail_account[] = "_ampelmail";
+static const char auth_account[] = "_ampelauth";
+
+static const struct duty *
+find_duty(enum peer_role role, struct bytes instance)
 {
-	for (size_t i = 0; i < sizeof accounts / sizeof accounts[0]; i++)
-		if (accounts[i].role == role)
-			return accounts[i].account;
+	for (size_t i = 0; i < DUTIES; i++)
+		if (duties[i].role == role &&
+		    duties[i].has_auth == role_needs_auth(instance))
+			return &duties[i];
 	return NULL;
+}
+
+/* Only what runs needs an account; filters may come with a reload. */
+static bool
+is_needed(const struct config *config, const struct duty *duty)
+{
+	switch (duty->role) {
+	case ROLE_SMTPD:
+	case ROLE_POP3D:
+		return role_is_served(config, duty->role, duty->has_auth);
+	case ROLE_HIQ:
+		return config->n_filter > 0;
+	case ROLE_LOOKUP:
+	case ROLE_QUEUE:
+		return true;
+	case ROLE_NONE:
+	case ROLE_DELIVER:
+	case ROLE_AUTH:
+	case ROLE_MAILBOX:
+	case ROLE_ADMIN:
+		break;
+	}
+	return false;
+}
+
+/* Who checks passwords: we, or the program that the configuration names. */
+static struct bytes
+name_of_auth(const struct config *config)
+{
+	return bytes_equal(config->password_check, BYTES("file"))
+	    ? bytes_of(auth_account)
+	    : config->password_user;
+}
+
+bool
+account_is_root(const struct config *config, enum peer_role role)
+{
+	/* PAM's modules read the system's shadow file, for one */
+	return role == ROLE_AUTH &&
+	    (bytes_equal(config->password_check, BYTES("pam")) ||
+	        bytes_equal(name_of_auth(config), BYTES("root")));
+}
+
+bool
+account_of(const struct config *config, enum peer_role role,
+    struct bytes instance, char name[ACCOUNT_NAME])
+{
+	const struct duty *duty = find_duty(role, instance);
+
+	if (account_is_root(config, role))
+		return false;
+	if (role == ROLE_AUTH)
+		return bytes_to_string(name_of_auth(config), name, ACCOUNT_NAME);
+	return duty &&
+	    bytes_to_string(bytes_of(duty->account), name, ACCOUNT_NAME);
 }
 
 bool
@@ -44,57 +112,65 @@ account_find(const char *name, uint32_t *uid, uint32_t *gid)
 	return true;
 }
 
-bool
-accounts_check(const struct config *config, char *error, size_t size)
+static bool
+check_account(const char *name, char *error, size_t size)
 {
 	uint32_t uid, gid;
 
-	for (size_t i = 0; i < sizeof accounts / sizeof accounts[0]; i++)
-		if (!account_find(accounts[i].account, &uid, &gid)) {
-			snprintf(error, size,
-			    "account %s is missing: contrib/sysusers/create "
-			    "makes it",
-			    accounts[i].account);
+	if (account_find(name, &uid, &gid))
+		return true;
+	snprintf(error, size,
+	    "account %s is missing: contrib/sysusers/create makes it", name);
+	return false;
+}
+
+/* Its name may be the configuration's. */
+static bool
+check_auth(const struct config *config, char *error, size_t size)
+{
+	char     name[ACCOUNT_NAME];
+	uint32_t uid, gid;
+
+	if (account_is_root(config, ROLE_AUTH))
+		return true;
+	if (!account_of(config, ROLE_AUTH, BYTES(""), name) ||
+	    strcmp(name, auth_account) == 0)
+		return check_account(auth_account, error, size);
+	if (account_find(name, &uid, &gid))
+		return true;
+	snprintf(error, size,
+	    "\"password_user\": there is no account %s, or it is a second root",
+	    name);
+	return false;
+}
+
+bool
+accounts_check(const struct config *config, char *error, size_t size)
+{
+	for (size_t i = 0; i < DUTIES; i++)
+		if (is_needed(config, &duties[i]) &&
+		    !check_account(duties[i].account, error, size))
 			return false;
-		}
-	if (config->users == USERS_FILE &&
-	    !account_find(mail_account, &uid, &gid)) {
-		snprintf(error, size,
-		    "account %s is missing: contrib/sysusers/create makes it",
-		    mail_account);
+	if (role_is_auth_needed(config) && !check_auth(config, error, size))
 		return false;
-	}
-	return true;
+	return config->users != USERS_FILE ||
+	    check_account(mail_account, error, size);
 }
 
 /* --- folders --- */
 
 bool
-account_folder(
-    const struct config *config, enum peer_role role, char path[PATHS_MAX])
+account_folder(const struct config *config, enum peer_role role,
+    struct bytes instance, char path[PATHS_MAX])
 {
-	switch (role) {
-	case ROLE_SMTPD:
-		return paths_get(config, PATH_CHROOT, BYTES("smtpd"), path);
-	case ROLE_HIQ:
-		return paths_get(config, PATH_CHROOT, BYTES("hiq"), path);
-	case ROLE_QUEUE:
-		return paths_get(config, PATH_SPOOL, BYTES(""), path);
-	case ROLE_NONE:
-	case ROLE_LOOKUP:
-	case ROLE_DELIVER:
-	case ROLE_ADMIN:
-		break;
-	}
-	return false;
+	const struct duty *duty = find_duty(role, instance);
+
+	return duty && duty->folder &&
+	    paths_get(config, duty->place, bytes_of(duty->folder), path);
 }
 
-/*
- * Whether an account can pass all folders above path: a folder such as /root lets
- * nobody through.
- */
-static bool
-is_reachable(const char *path, uint32_t uid, uint32_t gid, char *blocked,
+bool
+account_can_reach(const char *path, uint32_t uid, uint32_t gid, char *blocked,
     size_t size)
 {
 	struct stat st;
@@ -133,7 +209,7 @@ make_folder(const char *path, mode_t mode, const char *account, bool as_root,
 		snprintf(error, size, "%s: cannot be given to %s", path, account);
 		return false;
 	}
-	if (!is_reachable(path, uid, gid, blocked, sizeof blocked)) {
+	if (!account_can_reach(path, uid, gid, blocked, sizeof blocked)) {
 		snprintf(error, size, "%s: %s cannot reach it, %s lets it not "
 		    "pass (chmod o+x, or choose another place)",
 		    path, account, blocked);
@@ -142,34 +218,41 @@ make_folder(const char *path, mode_t mode, const char *account, bool as_root,
 	return true;
 }
 
+/* Those that belong to none of our accounts. */
+static const struct {
+	enum path place;
+	mode_t    mode;
+} common[] = {
+	{ PATH_ETC, 0755 },
+	{ PATH_STATE, 0755 },
+	{ PATH_CHROOTS, 0755 },
+	{ PATH_MAIL, 0755 },
+	{ PATH_RUN, 0755 },
+};
+
 bool
 accounts_make_folders(
     const struct config *config, bool as_root, char *error, size_t size)
 {
-	static const struct {
-		enum path    place;
-		struct bytes name;
-		mode_t       mode;
-		const char  *account;
-	} folders[] = {
-		{ PATH_ETC, BYTES_INIT(""), 0755, NULL },
-		{ PATH_STATE, BYTES_INIT(""), 0755, NULL },
-		{ PATH_CHROOTS, BYTES_INIT(""), 0755, NULL },
-		{ PATH_CHROOT, BYTES_INIT("smtpd"), 0700, "_ampelsmtp" },
-		{ PATH_CHROOT, BYTES_INIT("hiq"), 0700, "_ampelfilter" },
-		{ PATH_MAIL, BYTES_INIT(""), 0755, NULL },
-		{ PATH_SPOOL, BYTES_INIT(""), 0700, "_ampelqueue" },
-		{ PATH_RUN, BYTES_INIT(""), 0755, NULL },
-	};
 	char path[PATHS_MAX];
 
-	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-		if (!paths_get(config, folders[i].place, folders[i].name, path)) {
+	for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
+		if (!paths_get(config, common[i].place, BYTES(""), path)) {
 			snprintf(error, size, "\"root\" is too long");
 			return false;
 		}
-		if (!make_folder(path, folders[i].mode, folders[i].account,
-		        as_root, error, size))
+		if (!make_folder(
+		        path, common[i].mode, NULL, as_root, error, size))
+			return false;
+	}
+	for (size_t i = 0; i < DUTIES; i++) {
+		const struct duty *duty = &duties[i];
+
+		if (duty->folder == NULL || !is_needed(config, duty))
+			continue;
+		if (!paths_get(
+		        config, duty->place, bytes_of(duty->folder), path) ||
+		    !make_folder(path, 0700, duty->account, as_root, error, size))
 			return false;
 	}
 	return true;

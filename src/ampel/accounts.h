@@ -13,13 +13,31 @@
 #include "mail/paths.h"
 #include "proto/message.h"
 
-/* The account that a role runs as; NULL: deliver, which has a user's. */
-const char *account_name(enum peer_role role);
+enum { ACCOUNT_NAME = 64 };
+
+/*
+ * The account of ours that an instance of a role runs as; instance is the listener's name,
+ * or means nothing. False: a user's own (deliver, mailbox), or root.
+ */
+bool account_of(const struct config *config, enum peer_role role,
+    struct bytes instance, char name[ACCOUNT_NAME]);
+/* Whether that role is to stay root: auth, for PAM or when it is written out. */
+bool account_is_root(const struct config *config, enum peer_role role);
 
 /* False: there is no such account, or it is root. */
 bool account_find(const char *name, uint32_t *uid, uint32_t *gid);
 
-/* Whether every account is there. False with a line that says what to do. */
+/*
+ * Whether an account can pass all folders above path: a folder such as /root lets
+ * nobody through. False: blocked is the one that does not.
+ */
+bool account_can_reach(const char *path, uint32_t uid, uint32_t gid,
+    char *blocked, size_t size);
+
+/*
+ * Whether every account is there that the configuration needs. False with a line that
+ * says what to do.
+ */
 bool accounts_check(const struct config *config, char *error, size_t size);
 
 /*
@@ -29,8 +47,8 @@ bool accounts_check(const struct config *config, char *error, size_t size);
 bool accounts_make_folders(
     const struct config *config, bool as_root, char *error, size_t size);
 
-/* The folder of a role's own. False: it has none. */
+/* The folder of an instance's own. False: it has none. */
 bool account_folder(const struct config *config, enum peer_role role,
-    char path[PATHS_MAX]);
+    struct bytes instance, char path[PATHS_MAX]);
 
 #endif

@@ -29,6 +29,24 @@ check_program(struct bytes command, unsigned line, struct arena *arena,
 		    "%s: is not a program that can be run", path);
 }
 
+/* Without a service file PAM would use that of "other", which hardly fits. */
+static void
+check_password_check(
+    const struct config *config, struct arena *arena, struct mistakes *mistakes)
+{
+	static const char pam_service[] = "/etc/pam.d/ampel";
+	struct bytes      check = config->password_check;
+
+	if (bytes_equal(check, BYTES("file")))
+		return;
+	if (!bytes_equal(check, BYTES("pam")))
+		check_program(check, 0, arena, mistakes);
+	else if (access(pam_service, F_OK) == -1)
+		mistakes_add(mistakes, arena, 0,
+		    "\"password_check\" is pam, but %s: %s", pam_service,
+		    strerror(errno));
+}
+
 void
 check_programs(
     const struct config *config, struct arena *arena, struct mistakes *mistakes)
@@ -43,6 +61,7 @@ check_programs(
 	for (size_t i = 0; i < config->n_helper; i++)
 		check_program(config->helper[i].command, config->helper[i].line,
 		    arena, mistakes);
+	check_password_check(config, arena, mistakes);
 }
 
 void

@@ -1,6 +1,7 @@
 /*
- * What a configuration names outside of itself: programs, accounts, the files of users
- * and aliases. Each adds what is wrong; nothing is changed or started.
+ * What a configuration names outside of itself: programs, accounts, certificates, the
+ * files of users, passwords and aliases. Each adds what is wrong; nothing is changed or
+ * started.
  */
 #ifndef AMPEL_AMPEL_CHECK_NAMED_H
 #define AMPEL_AMPEL_CHECK_NAMED_H
@@ -9,7 +10,7 @@
 #include "mail/config.h"
 #include "mail/mistakes.h"
 
-/* Programs of filters and helpers, at the lines of their blocks. */
+/* Programs of filters and helpers, at the lines of their blocks; who checks passwords. */
 void check_programs(
     const struct config *config, struct arena *arena, struct mistakes *mistakes);
 
@@ -17,10 +18,25 @@ void check_programs(
 void check_accounts(
     const struct config *config, struct arena *arena, struct mistakes *mistakes);
 
-/* The file of users, or of aliases, at path. One that is not there has no mistake. */
+/* Certificates and keys, at the lines of their tls blocks. */
+void check_tls(
+    const struct config *config, struct arena *arena, struct mistakes *mistakes);
+/* Warnings: listeners to which no tls block applies. */
+void check_self_signed(
+    const struct config *config, struct arena *arena, struct mistakes *warnings);
+
+/*
+ * The file of users, of passwords, or of aliases, at path. One that is not there has no
+ * mistake.
+ */
 void check_passwd(const struct config *config, const char *path,
+    struct arena *arena, struct mistakes *mistakes);
+void check_shadow(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *mistakes);
 void check_aliases(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *mistakes);
+/* Notes: users of the file at path who could log in, had they a password. */
+void check_passwordless(const struct config *config, const char *path,
+    struct arena *arena, struct mistakes *notes);
 
 #endif

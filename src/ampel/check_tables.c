@@ -1,9 +1,9 @@
 #include "ampel/check_named.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "ampel/check_names.h"
 #include "base/buf.h"
 #include "io/file.h"
 #include "mail/directory.h"
@@ -26,43 +26,12 @@ read_file(const char *path, struct buf *text, struct arena *arena,
 	return false;
 }
 
-struct named_line {
-	struct bytes name;
-	unsigned     line;
-};
-
-static int
-compare_names(const void *a, const void *b)
-{
-	const struct named_line *x = a, *y = b;
-	int order = bytes_compare(x->name, y->name);
-
-	if (order != 0)
-		return order;
-	return x->line < y->line ? -1 : x->line > y->line;
-}
-
-/* Names that stand twice; only the first would ever be found. */
 static void
-check_twice(struct named_line *names, size_t n, struct arena *arena,
-    struct mistakes *mistakes)
-{
-	if (n > 0)
-		qsort(names, n, sizeof *names, compare_names);
-	for (size_t i = 1; i < n; i++)
-		if (bytes_equal(names[i].name, names[i - 1].name))
-			mistakes_add(mistakes, arena, names[i].line,
-			    "user \"%.*s\" is there twice; first at line %u",
-			    BYTES_ARG(names[i].name), names[i - 1].line);
-}
-
-static void
-check_entries(struct bytes text, struct named_line *names, struct arena *arena,
+check_entries(struct bytes text, struct named_lines *names, struct arena *arena,
     struct mistakes *mistakes)
 {
 	struct passwd_entry entry;
 	unsigned            line = 0;
-	size_t              n = 0;
 
 	while (passwd_next(&text, &entry, &line)) {
 		if (entry.name.n == 0) {
@@ -75,20 +44,10 @@ check_entries(struct bytes text, struct named_line *names, struct arena *arena,
 			mistakes_add(mistakes, arena, line,
 			    "user \"%.*s\" has uid 0: root gets no mailbox; "
 			    "give root an alias", BYTES_ARG(entry.name));
-		names[n++] = (struct named_line){ entry.name, line };
+		named_lines_add(names, entry.name, line);
 	}
-	check_twice(names, n, arena, mistakes);
-}
-
-static size_t
-count_lines(struct bytes text)
-{
-	struct bytes line;
-	size_t       n = 0;
-
-	while (bytes_split(&text, '\n', &line))
-		n++;
-	return n;
+	named_lines_sort(names);
+	named_lines_check(names, arena, mistakes);
 }
 
 void
@@ -96,19 +55,18 @@ check_passwd(const struct config *config, const char *path, struct arena *arena,
     struct mistakes *mistakes)
 {
 	struct buf         text;
-	struct named_line *names;
+	struct named_lines names = { NULL, 0 };
 
 	if (config->users != USERS_FILE)
 		return;
 	buf_init(&text, PASSWD_FILE_MAX);
 	if (read_file(path, &text, arena, mistakes)) {
-		names = calloc(count_lines(buf_bytes(&text)) + 1, sizeof *names);
-		if (names)
-			check_entries(buf_bytes(&text), names, arena, mistakes);
+		if (named_lines_init(&names, buf_bytes(&text)))
+			check_entries(buf_bytes(&text), &names, arena, mistakes);
 		else
 			mistakes_add(mistakes, arena, 0, "no memory");
-		free(names);
 	}
+	named_lines_finish(&names);
 	buf_finish(&text);
 }
 

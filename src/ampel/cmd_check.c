@@ -6,6 +6,7 @@
 #include "ampel/check_named.h"
 #include "ampel/config_read.h"
 #include "ampel/output.h"
+#include "ampel/role.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "mail/config.h"
@@ -75,21 +76,24 @@ add_warnings(const struct config *config, struct arena *arena,
 	if (config->n_listen == 0)
 		mistakes_add(warnings, arena, 0,
 		    "warning: there is no listen block: nothing comes in");
+	check_self_signed(config, arena, warnings);
+	/* users who have authenticated are believed */
 	for (size_t i = 0; i < config->n_listen; i++)
-		if (!config_is_filtered(config, config->listen[i].name))
+		if (!role_needs_auth(config->listen[i].name) &&
+		    !config_is_filtered(config, config->listen[i].name))
 			mistakes_add(warnings, arena, config->listen[i].line,
 			    "warning: no filter applies to listener \"%.*s\"",
 			    BYTES_ARG(config->listen[i].name));
 }
 
-/* --- the files of users and aliases --- */
+/* --- the files of users, passwords and aliases --- */
 
 typedef void check_file(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *mistakes);
 
 static bool
 check_at(const struct config *config, bool json, enum path path,
-    check_file *check, struct arena *arena)
+    const char *kind, check_file *check, struct arena *arena)
 {
 	struct mistakes mistakes = { 0 };
 	char            file[PATHS_MAX];
@@ -97,7 +101,7 @@ check_at(const struct config *config, bool json, enum path path,
 	if (!paths_get(config, path, BYTES(""), file))
 		return false; /* no root is that long */
 	check(config, file, arena, &mistakes);
-	return print(json, file, "mistake", &mistakes);
+	return print(json, file, kind, &mistakes);
 }
 
 /* The configuration is understood; what it names? */
@@ -105,18 +109,28 @@ static bool
 check_named(const struct config *config, const char *file, bool json,
     struct arena *arena)
 {
+	static const struct {
+		enum path   path;
+		check_file *check;
+	} files[] = {
+		{ PATH_PASSWD, check_passwd },
+		{ PATH_SHADOW, check_shadow },
+		{ PATH_ALIASES, check_aliases },
+	};
 	struct mistakes mistakes = { 0 }, warnings = { 0 };
 	bool            is_good;
 
 	check_programs(config, arena, &mistakes);
 	check_accounts(config, arena, &mistakes);
+	check_tls(config, arena, &mistakes);
 	is_good = print(json, file, "mistake", &mistakes);
-	if (!check_at(config, json, PATH_PASSWD, check_passwd, arena))
-		is_good = false;
-	if (!check_at(config, json, PATH_ALIASES, check_aliases, arena))
-		is_good = false;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (!check_at(config, json, files[i].path, "mistake",
+		        files[i].check, arena))
+			is_good = false;
 	add_warnings(config, arena, &warnings);
 	print(json, file, "warning", &warnings);
+	check_at(config, json, PATH_PASSWD, "note", check_passwordless, arena);
 	return is_good;
 }
 

@@ -17,6 +17,7 @@
 #include "ampel/pidfile.h"
 #include "ampel/service_list.h"
 #include "base/buf.h"
+#include "mail/listener.h"
 
 enum { STOPPED = 3, DEAD = 1, ERROR_TEXT = 512 };
 
@@ -157,15 +158,18 @@ find_listen(const struct config *config, struct bytes name)
 	return NULL;
 }
 
-/* A listener that says it runs must greet on every address. */
+/* A listener that says it runs must greet, or begin with TLS, on every address. */
 static bool
 verify_greeting(
     const struct config *config, struct bytes name, char *error, size_t size)
 {
-	const struct config_listen *l = find_listen(config, name);
+	const struct config_listen   *l = find_listen(config, name);
+	const struct listener_policy *policy = listener_policy(name);
+	bool is_tls = policy && policy->tls == LISTENER_TLS;
 
 	for (size_t i = 0; l && i < l->address.n; i++)
-		if (!connect_greets(&l->address.v[i], error, size))
+		if (!(is_tls ? connect_secures : connect_greets)(
+		        &l->address.v[i], error, size))
 			return false;
 	return true;
 }

@@ -17,9 +17,11 @@ int connect_to(const struct endpoint *e, unsigned timeout_ms);
 bool connect_answers(const struct endpoint *e);
 
 /*
- * Whether an SMTP server greets there with 220; else a line in error. The session is
- * ended by QUIT.
+ * Whether an SMTP server greets there with 220, and is then told QUIT; else a line in
+ * error.
  */
 bool connect_greets(const struct endpoint *e, char *error, size_t size);
+/* Whether a TLS server answers a ClientHello with its own; else a line in error. */
+bool connect_secures(const struct endpoint *e, char *error, size_t size);
 
 #endif

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "ampel/libexec.h"
+#include "ampel/mailbox.h"
+#include "ampel/role.h"
 #include "ampel/supervisor.h"
+#include "ampel/tls_keys.h"
 #include "ampel/want.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -18,30 +21,6 @@ enum {
 	BACKOFF_MAX_MS = 30 * 1000,
 	GOOD_LIFE_MS = 60 * 1000, /* after which a failure counts as the first */
 };
-
-static const struct {
-	const char      *program;
-	const char      *name;
-	enum config_part part;
-} roles[] = {
-	[ROLE_SMTPD] = { "ampel-smtpd", "smtpd", PART_SMTPD },
-	[ROLE_LOOKUP] = { "ampel-lookup", "lookup", PART_LOOKUP },
-	[ROLE_HIQ] = { "ampel-hiq", "hiq", PART_HIQ },
-	[ROLE_QUEUE] = { "ampel-queue", "queue", PART_QUEUE },
-	[ROLE_DELIVER] = { "ampel-deliver", "deliver", PART_DELIVER },
-};
-
-const char *
-role_program(enum peer_role role)
-{
-	return roles[role].program;
-}
-
-const char *
-role_name(enum peer_role role)
-{
-	return roles[role].name;
-}
 
 struct instance *
 instance_find(const struct supervisor *s, enum peer_role role,
@@ -72,6 +51,7 @@ instance_new(struct supervisor *s, enum peer_role role, struct bytes name,
 	i->supervisor = s;
 	i->role = role;
 	i->chroot = chroot;
+	i->socket = -1;
 	if (directory && (i->directory = strdup(directory)) == NULL) {
 		free(i);
 		return NULL;
@@ -122,6 +102,8 @@ instance_free(struct instance *i)
 		at = &(*at)->next;
 	*at = i->next;
 	want_forget_all(i);
+	if (i->socket >= 0)
+		close(i->socket);
 	drop_process(i);
 	uv_close((uv_handle_t *)&i->again, free_closed);
 }
@@ -135,8 +117,8 @@ instance_send(
 }
 
 bool
-instance_send_config(
-    struct instance *i, const struct config *config, uint64_t generation)
+instance_send_config(struct instance *i, const struct config *config,
+    const struct tls_keys *keys, uint64_t generation)
 {
 	struct msg_config m = {
 		.generation = generation,
@@ -148,21 +130,24 @@ instance_send_config(
 		.name = bytes_of(i->name),
 	};
 	struct buf part, frame;
-	int        fd = -1;
+	int        fds[] = { -1, -1 };
 
+	/* a user may be called like a listener */
+	if (role_faces_network(i->role))
+		fds[1] = tls_keys_find(keys, bytes_of(i->name), &m.ticket_key);
 	buf_init(&part, 16 * 1024 * 1024);
 	buf_init(&frame, FRAME_MAX);
-	config_add_part(&part, config, roles[i->role].part);
+	config_add_part(&part, config, role_part(i->role));
 	msg_config_add(&frame, &m);
 	if (!part.failed)
-		fd = memfile_of("config", buf_bytes(&part));
-	if (fd >= 0) {
-		instance_send(i, &frame, &fd, 1);
-		close(fd);
+		fds[0] = memfile_of("config", buf_bytes(&part));
+	if (fds[0] >= 0) {
+		instance_send(i, &frame, fds, fds[1] >= 0 ? 2 : 1);
+		close(fds[0]);
 	}
 	buf_finish(&part);
 	buf_finish(&frame);
-	return fd >= 0;
+	return fds[0] >= 0;
 }
 
 void
@@ -282,12 +267,29 @@ on_user_known(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	return true;
 }
 
+static bool
+on_want_mailbox(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct instance        *i = context;
+	struct msg_want_mailbox m;
+
+	(void)peer;
+	if (i->role != ROLE_AUTH || n_fds != 1 ||
+	    !msg_want_mailbox_read(frame, &m))
+		return false;
+	mailbox_want(i->supervisor, m.user, fds[0]);
+	fds[0] = -1;
+	return true;
+}
+
 static const struct peer_permit permits[] = {
 	{ MSG_PREPARED, NULL, on_prepared, 0 },
 	{ MSG_REFUSED, NULL, on_refused, 0 },
 	{ MSG_READY, NULL, on_ready, 0 },
 	{ MSG_WANT_DELIVER, NULL, on_want_deliver, 0 },
 	{ MSG_USER_KNOWN, NULL, on_user_known, 0 },
+	{ MSG_WANT_MAILBOX, NULL, on_want_mailbox, 1 },
 };
 
 /* --- its process --- */
@@ -311,7 +313,7 @@ log_end(const struct instance *i, struct child_end end)
 	if (i->is_told_to_stop && end.exited && end.code == 0)
 		return;
 	if (end.exited && end.code == 0)
-		return; /* idle: deliver ends by itself */
+		return; /* deliver when it is idle, mailbox after its session */
 	log_text("%s (%s) ended: %s %d", role_program(i->role), i->name,
 	    end.exited ? "exit code" : "signal", end.code);
 }
@@ -369,7 +371,8 @@ start_now(struct instance *i)
 	int                error = spawn(i);
 
 	i->started_ms = clock_monotonic_ms();
-	if (error == 0 && instance_send_config(i, s->config, s->generation)) {
+	if (error == 0 &&
+	    instance_send_config(i, s->config, s->keys, s->generation)) {
 		i->serial = ++s->last_serial;
 		i->state = INSTANCE_STARTING;
 		i->is_told_to_stop = false;
@@ -399,6 +402,12 @@ backoff_ms(unsigned failures)
 	while (--failures > 0 && ms < BACKOFF_MAX_MS)
 		ms *= 2;
 	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+}
+
+void
+instance_start_once(struct instance *i)
+{
+	start_now(i);
 }
 
 void

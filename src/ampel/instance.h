@@ -17,6 +17,7 @@
 #include "mail/config.h"
 #include "proto/message.h"
 
+struct tls_keys;
 struct supervisor;
 struct want;
 
@@ -36,7 +37,7 @@ struct instance {
 	bool                drop;
 	uint32_t            uid, gid;
 	bool                chroot;
-	char               *directory; /* owned; NULL: none */
+	char               *directory; /* owned; of a mailbox: its user's home; NULL: none */
 
 	enum instance_state state;
 	bool                is_wanted; /* start it again when it ends */
@@ -50,6 +51,7 @@ struct instance {
 	bool                awaits_reload; /* PREPARED of a reload is due, */
 	bool                is_prepared_for_reload; /* or has come */
 	struct want        *wants;     /* deliver: users it was asked for */
+	int                 socket;    /* mailbox: for it, until it has prepared; -1 */
 };
 
 /*
@@ -63,15 +65,13 @@ void instance_set_uid(struct instance *i, uint32_t uid, uint32_t gid);
 /* Out of the list and freed; a process is killed. */
 void instance_free(struct instance *i);
 
-/* "ampel-smtpd" and "smtpd". */
-const char *role_program(enum peer_role role);
-const char *role_name(enum peer_role role);
-
 /* Make a process, now or when the back-off allows. */
 void instance_start(struct instance *i);
-/* Send the configuration's part again (reload). */
-bool instance_send_config(
-    struct instance *i, const struct config *config, uint64_t generation);
+/* Now, and never again: when it cannot be or has ended, i is freed. */
+void instance_start_once(struct instance *i);
+/* Send the configuration's part again (reload), and the listener's keys. */
+bool instance_send_config(struct instance *i, const struct config *config,
+    const struct tls_keys *keys, uint64_t generation);
 void instance_use(struct instance *i, uint64_t generation);
 /* Ask it to finish. It is not started again. */
 void instance_stop(struct instance *i);

@@ -24,7 +24,9 @@ static const struct {
 	{ "zap", cmd_services, NULL },
 	{ "queue", cmd_queue,
 	    "queue list|show ID|cat ID|hold ID|release ID|retry ID|remove ID" },
-	{ "user", cmd_user, "user add NAME|remove NAME|list" },
+	{ "user", cmd_user,
+	    "user add NAME|remove NAME|list|passwd NAME|check NAME|"
+	    "import-shadow [--force] FILE" },
 };
 
 static int

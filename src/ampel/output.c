@@ -65,6 +65,13 @@ output_service(bool json, struct bytes name, bool is_status, bool ok,
 }
 
 int
+output_complain(int code, const char *what, const char *why)
+{
+	fprintf(stderr, "ampel: %s: %s\n", what, why);
+	return code;
+}
+
+int
 output_wait(pid_t pid)
 {
 	int status;

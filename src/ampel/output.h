@@ -19,6 +19,9 @@ void output_service(bool json, struct bytes name, bool is_status, bool ok,
 /* A JSON string with its quotes: printable ASCII, the rest escaped as \u00xx. */
 void output_json(struct buf *b, struct bytes text);
 
+/* "ampel: WHAT: WHY" on stderr; the code is given back. */
+int output_complain(int code, const char *what, const char *why);
+
 /* Wait for a process; its exit code, 1 when a signal ended it. */
 int output_wait(pid_t pid);
 

@@ -4,24 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ampel/accounts.h"
 #include "ampel/config_load.h"
 #include "ampel/helper.h"
 #include "ampel/instance.h"
-#include "ampel/listener.h"
+#include "ampel/role.h"
 #include "ampel/service_list.h"
 #include "ampel/supervisor.h"
+#include "ampel/tls_keys.h"
 #include "ampel/wiring.h"
 #include "base/buf.h"
 
 enum { TEXT_MAX = 64 * 1024 };
 
 struct reload {
-	struct config *config;
-	uint64_t       generation;
-	reload_done   *done;
-	void          *context;
-	bool           is_judge_new; /* hiq is being started for it */
+	struct config   *config;
+	struct tls_keys *keys;
+	uint64_t         generation;
+	reload_done     *done;
+	void            *context;
+	bool             is_judge_new; /* hiq is being started for it */
 };
+
+static void
+drop(struct config *config, struct tls_keys *keys)
+{
+	config_free(config);
+	tls_keys_free(keys);
+}
 
 static void
 end(struct supervisor *s, bool ok, const char *text)
@@ -33,23 +43,10 @@ end(struct supervisor *s, bool ok, const char *text)
 		instance_stop(instance_find(s, ROLE_HIQ, NULL));
 	for (struct instance *i = s->instances; i; i = i->next)
 		i->awaits_reload = i->is_prepared_for_reload = false;
-	if (!ok) {
-		config_finish(r->config);
-		free(r->config);
-	}
+	if (!ok)
+		drop(r->config, r->keys);
 	r->done(ok, text, r->context);
 	free(r);
-}
-
-/* What a running server cannot change; NULL: nothing of that differs. */
-static const char *
-find_obstacle(const struct config *old, const struct config *new)
-{
-	if (!bytes_equal(old->root, new->root))
-		return "\"root\" has changed: stop and start the server";
-	if (!bytes_equal(old->log, new->log))
-		return "\"log\" has changed: stop and start the server";
-	return NULL;
 }
 
 static const struct config_listen *
@@ -89,6 +86,22 @@ find_changed_listener(const struct config *old, const struct config *new)
 	    : NULL;
 }
 
+/* What a running server cannot change; NULL: nothing of that differs. */
+static const char *
+find_obstacle(const struct config *old, const struct config *new)
+{
+	if (!bytes_equal(old->root, new->root))
+		return "\"root\" has changed: stop and start the server";
+	if (!bytes_equal(old->log, new->log))
+		return "\"log\" has changed: stop and start the server";
+	/* who checks passwords became that account when it started */
+	if (!bytes_equal(old->password_check, new->password_check) ||
+	    !bytes_equal(old->password_user, new->password_user))
+		return "how passwords are checked has changed: stop and start "
+		       "the server";
+	return find_changed_listener(old, new);
+}
+
 static bool
 has_helper(const struct config *c, struct bytes name)
 {
@@ -116,29 +129,39 @@ apply_helpers(struct supervisor *s, const struct config *old)
 	}
 }
 
+/* A mailbox is there for one session, and its configuration says nothing to it. */
+static bool
+is_reloaded(const struct instance *i)
+{
+	return instance_can_be_wired(i) && i->role != ROLE_MAILBOX;
+}
+
 /* All have prepared: from here on it cannot fail. */
 static void
 apply(struct supervisor *s)
 {
 	struct reload   *r = s->reload;
 	struct config   *old = s->config;
+	struct tls_keys  *old_keys = s->keys;
 	struct instance *judge = instance_find(s, ROLE_HIQ, NULL);
 	bool             was_judged = old->n_filter > 0;
 
 	s->config = r->config;
+	s->keys = r->keys;
 	s->generation = r->generation;
 	for (struct instance *i = s->instances; i; i = i->next)
 		if (i->is_prepared_for_reload)
 			instance_use(i, s->generation);
-		else if (instance_can_be_wired(i)) /* it started meanwhile */
-			instance_send_config(i, s->config, s->generation);
+		else if (is_reloaded(i)) /* it started meanwhile */
+			instance_send_config(
+			    i, s->config, s->keys, s->generation);
 	if (r->is_judge_new || (was_judged && s->config->n_filter == 0))
 		wiring_reconnect_smtpd(s);
 	if (judge && s->config->n_filter == 0)
 		instance_stop(judge);
 	apply_helpers(s, old);
-	config_finish(old);
-	free(old);
+	drop(old, old_keys);
+	tls_keys_warn(s->keys);
 	end(s, true, "");
 }
 
@@ -167,7 +190,8 @@ reload_prepared(struct supervisor *s, struct instance *i, uint64_t generation,
 	    generation != s->reload->generation) {
 		/* The judge, whose start had to wait, began with the old one. */
 		instance_send_config(
-		    i, s->reload->config, s->reload->generation);
+		    i, s->reload->config, s->reload->keys,
+		    s->reload->generation);
 		return true;
 	}
 	if (!reload_awaits(s, i, generation))
@@ -243,10 +267,9 @@ send_parts(struct supervisor *s)
 	const struct instance *judge = instance_find(s, ROLE_HIQ, NULL);
 
 	for (struct instance *i = s->instances; i; i = i->next) {
-		if (!instance_can_be_wired(i))
-			continue;
-		i->awaits_reload =
-		    instance_send_config(i, r->config, r->generation);
+		if (is_reloaded(i))
+			i->awaits_reload = instance_send_config(
+			    i, r->config, r->keys, r->generation);
 	}
 	if (r->config->n_filter > 0 && (judge == NULL || !judge->is_wanted) &&
 	    !start_judge(s)) {
@@ -256,36 +279,66 @@ send_parts(struct supervisor *s)
 	check_all(s);
 }
 
-void
-supervisor_reload(struct supervisor *s, reload_done *done, void *context)
+/* The file as it is now. NULL with a text: it is not fit, or needs a new start. */
+static struct config *
+load(const struct supervisor *s, char *error, size_t size)
 {
 	struct buf     messages;
 	struct config *config;
 	const char    *obstacle;
 
+	buf_init(&messages, TEXT_MAX);
+	config = config_load(s->config_file, &messages);
+	snprintf(error, size, "%s", buf_string(&messages));
+	buf_finish(&messages);
+	if (config == NULL)
+		return NULL;
+	obstacle = find_obstacle(s->config, config);
+	if (obstacle)
+		snprintf(error, size, "%s", obstacle);
+	/* what a first filter needs may be missing so far */
+	else if ((!s->is_root || accounts_check(config, error, size)) &&
+	    accounts_make_folders(config, s->is_root, error, size))
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+/* False with a text. */
+static bool
+begin(struct supervisor *s, char *error, size_t size)
+{
+	struct config  *config = load(s, error, size);
+	struct tls_keys *keys =
+	    config ? tls_keys_load(config, s->keys, error, size) : NULL;
+
+	s->reload = keys ? calloc(1, sizeof *s->reload) : NULL;
+	if (s->reload == NULL) {
+		if (keys)
+			snprintf(error, size, "no memory");
+		drop(config, keys);
+		return false;
+	}
+	s->reload->config = config;
+	s->reload->keys = keys;
+	return true;
+}
+
+void
+supervisor_reload(struct supervisor *s, reload_done *done, void *context)
+{
+	static char error[TEXT_MAX]; /* one reload at a time */
+
 	if (s->reload || s->phase != PHASE_RUNNING) {
 		done(false, "busy: try again in a moment", context);
 		return;
 	}
-	buf_init(&messages, TEXT_MAX);
-	config = config_load(s->config_file, &messages);
-	if (config == NULL) {
-		done(false, buf_string(&messages), context);
-		buf_finish(&messages);
+	if (!begin(s, error, sizeof error)) {
+		done(false, error, context);
 		return;
 	}
-	buf_finish(&messages);
-	obstacle = find_obstacle(s->config, config);
-	if (obstacle == NULL)
-		obstacle = find_changed_listener(s->config, config);
-	s->reload = obstacle ? NULL : calloc(1, sizeof *s->reload);
-	if (s->reload == NULL) {
-		config_finish(config);
-		free(config);
-		done(false, obstacle ? obstacle : "no memory", context);
-		return;
-	}
-	*s->reload = (struct reload){ config, ++s->last_generation, done,
-		context, false };
+	s->reload->generation = ++s->last_generation;
+	s->reload->done = done;
+	s->reload->context = context;
 	send_parts(s);
 }

@@ -6,8 +6,11 @@
 #include "ampel/helper.h"
 #include "ampel/instance.h"
 #include "ampel/listener.h"
+#include "ampel/role.h"
 #include "ampel/supervisor.h"
+#include "ampel/tls_keys.h"
 #include "base/buf.h"
+#include "io/clock.h"
 
 static const char no_pop3[] =
     "pop3: there is no such service: it would send passwords in the clear; "
@@ -78,15 +81,16 @@ static struct instance *
 next_instance(const struct supervisor *s, const struct service *service,
     const struct instance *after)
 {
+	enum peer_role   role = role_of_listener(service->name);
 	struct instance *i;
 
 	if (service->kind == SERVICE_HELPER)
 		return NULL;
 	if (service->kind == SERVICE_SEND)
 		return instance_find(s, ROLE_DELIVER, after);
-	i = instance_find(s, ROLE_SMTPD, after);
+	i = instance_find(s, role, after);
 	while (i && !bytes_equal(bytes_of(i->name), service->name))
-		i = instance_find(s, ROLE_SMTPD, i);
+		i = instance_find(s, role, i);
 	return i;
 }
 
@@ -189,6 +193,17 @@ service_stop(struct supervisor *s, const struct service *service)
 		instance_stop(i);
 }
 
+/* One that hangs does not see that its session has ended. */
+static void
+kill_mailboxes(const struct supervisor *s, int signal)
+{
+	struct instance *i = NULL;
+
+	while ((i = instance_find(s, ROLE_MAILBOX, i)) != NULL)
+		if (i->child)
+			child_signal_group(i->child, signal);
+}
+
 void
 service_kill(struct supervisor *s, const struct service *service, int signal)
 {
@@ -200,6 +215,9 @@ service_kill(struct supervisor *s, const struct service *service, int signal)
 	     i = next_instance(s, service, i))
 		if (i->child)
 			child_signal_group(i->child, signal);
+	if (service->kind == SERVICE_LISTENER &&
+	    role_of_listener(service->name) == ROLE_POP3D)
+		kill_mailboxes(s, signal);
 }
 
 /* --- how it is --- */
@@ -316,4 +334,6 @@ service_describe(
 	for (const struct listener *l = s->listeners; l; l = l->next)
 		if (bytes_equal(bytes_of(l->name), service->name))
 			buf_addf(out, " %s", l->address);
+	if (service->kind == SERVICE_LISTENER)
+		tls_keys_describe(s->keys, service->name, clock_now_ms(), out);
 }

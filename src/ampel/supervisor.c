@@ -15,9 +15,12 @@
 #include "ampel/instance.h"
 #include "ampel/listener.h"
 #include "ampel/logfile.h"
+#include "ampel/mailbox.h"
 #include "ampel/pidfile.h"
 #include "ampel/reload.h"
+#include "ampel/role.h"
 #include "ampel/service_list.h"
+#include "ampel/tls_keys.h"
 #include "ampel/want.h"
 #include "ampel/wiring.h"
 #include "base/printable.h"
@@ -105,7 +108,7 @@ static void
 connect_instance(struct supervisor *s, struct instance *i)
 {
 	wiring_connect(s, i);
-	if (i->role == ROLE_SMTPD)
+	if (role_faces_network(i->role))
 		listener_hand_out(s->listeners, i);
 }
 
@@ -117,13 +120,18 @@ use_or_update(struct supervisor *s, struct instance *i, uint64_t generation,
 	if (generation == s->generation)
 		instance_use(i, generation);
 	else if (is_first)
-		instance_send_config(i, s->config, s->generation);
+		instance_send_config(i, s->config, s->keys, s->generation);
 }
 
 void
 supervisor_prepared(struct supervisor *s, struct instance *i,
     uint64_t generation, bool is_first)
 {
+	if (i->role == ROLE_MAILBOX) {
+		if (is_first)
+			mailbox_prepared(i, generation);
+		return;
+	}
 	if (reload_prepared(s, i, generation, is_first))
 		return;
 	if (is_first)
@@ -183,6 +191,12 @@ supervisor_ended(struct supervisor *s, struct instance *i)
 	if (i->role == ROLE_DELIVER) {
 		i->is_wanted = false;
 		want_fail_all(i);
+	}
+	if (i->role == ROLE_MAILBOX) {
+		instance_free(i);
+		if (s->phase == PHASE_STOPPING)
+			supervisor_stop(s);
+		return;
 	}
 	switch (s->phase) {
 	case PHASE_HELPERS:
@@ -254,16 +268,24 @@ stop_unbegun(struct supervisor *s)
 void
 supervisor_stop(struct supervisor *s)
 {
-	static const enum peer_role order[] = { ROLE_SMTPD, ROLE_HIQ,
-		ROLE_QUEUE, ROLE_DELIVER, ROLE_LOOKUP };
+	/* A step begins when the one before is done. A session ends its mailbox. */
+	static const enum peer_role steps[][2] = {
+		{ ROLE_SMTPD, ROLE_POP3D },
+		{ ROLE_HIQ, ROLE_MAILBOX },
+		{ ROLE_QUEUE, ROLE_AUTH },
+		{ ROLE_DELIVER, ROLE_LOOKUP },
+	};
 
 	s->phase = PHASE_STOPPING;
 	reload_abandon(s);
 	listener_close(&s->listeners, NULL);
 	stop_unbegun(s);
-	for (size_t r = 0; r < sizeof order / sizeof order[0]; r++)
-		if (!stop_role(s, order[r]))
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		bool first_gone = stop_role(s, steps[i][0]);
+
+		if (!stop_role(s, steps[i][1]) || !first_gone)
 			return;
+	}
 	if (!stop_helpers(s))
 		return;
 	if (control_finish(s->control))
@@ -296,22 +318,35 @@ on_hangup(uv_signal_t *signal, int number)
 
 /* --- before anything runs --- */
 
+/* Root gives it its account. False: there is none. */
+static bool
+give_account(const struct supervisor *s, struct instance *i)
+{
+	char     account[ACCOUNT_NAME];
+	uint32_t uid, gid;
+
+	if (!s->is_root || account_is_root(s->config, i->role))
+		return true;
+	if (!account_of(s->config, i->role, bytes_of(i->name), account) ||
+	    !account_find(account, &uid, &gid))
+		return false;
+	instance_set_uid(i, uid, gid);
+	return true;
+}
+
 static bool
 add_program(struct supervisor *s, enum peer_role role, struct bytes name)
 {
 	char             folder[PATHS_MAX];
-	const char      *account = account_name(role);
-	bool             has = account_folder(s->config, role, folder);
-	struct instance *i =
-	    instance_new(s, role, name, has ? folder : NULL, role == ROLE_SMTPD);
-	uint32_t         uid, gid;
+	bool             has = account_folder(s->config, role, name, folder);
+	struct instance *i = instance_new(s, role, name, has ? folder : NULL,
+	    role_faces_network(role));
 
 	if (i == NULL)
 		return false;
-	if (s->is_root && account) {
-		if (!account_find(account, &uid, &gid))
-			return false;
-		instance_set_uid(i, uid, gid);
+	if (!give_account(s, i)) {
+		instance_free(i);
+		return false;
 	}
 	i->is_wanted = true;
 	return true;
@@ -321,7 +356,7 @@ bool
 supervisor_add_listener(struct supervisor *s, const struct config_listen *l)
 {
 	for (uint64_t w = 0; w < l->workers; w++)
-		if (!add_program(s, ROLE_SMTPD, l->name))
+		if (!add_program(s, role_of_listener(l->name), l->name))
 			return false;
 	return true;
 }
@@ -359,6 +394,17 @@ add_helpers(struct supervisor *s)
 	return true;
 }
 
+/* All but the workers of listeners. False: no memory. */
+static bool
+add_programs(struct supervisor *s)
+{
+	return add_helpers(s) && add_program(s, ROLE_LOOKUP, BYTES("lookup")) &&
+	    add_program(s, ROLE_QUEUE, BYTES("queue")) &&
+	    (s->config->n_filter == 0 || supervisor_add_judge(s)) &&
+	    (!role_is_auth_needed(s->config) ||
+	        add_program(s, ROLE_AUTH, BYTES("auth")));
+}
+
 /* A name that is mistyped must not become a server without that service. */
 static bool
 are_services(struct supervisor *s, char **names, size_t n, char *error,
@@ -392,12 +438,13 @@ prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
 	s->control = control_open(s, error, size);
 	if (s->control == NULL)
 		return EXIT_TROUBLE;
-	if (!add_helpers(s) || !add_program(s, ROLE_LOOKUP, BYTES("lookup")) ||
-	    !add_program(s, ROLE_QUEUE, BYTES("queue")) ||
-	    (s->config->n_filter > 0 && !supervisor_add_judge(s))) {
+	if (!add_programs(s)) {
 		snprintf(error, size, "no memory");
 		return EXIT_TROUBLE;
 	}
+	s->keys = tls_keys_load(s->config, NULL, error, size);
+	if (s->keys == NULL)
+		return EXIT_CONFIG;
 	return open_listeners(s, error, size) ? 0 : EXIT_CONFIG;
 }
 
@@ -420,6 +467,7 @@ start(struct supervisor *s)
 	if (!s->is_root)
 		log_text("started without root: all programs run as uid %u",
 		    (unsigned)getuid());
+	tls_keys_warn(s->keys);
 	s->phase = PHASE_HELPERS;
 	for (struct helper *h = s->helpers; h; h = h->next)
 		if (service_is_selected(s, bytes_of(h->name)))
@@ -438,6 +486,7 @@ undo(struct supervisor *s)
 	control_close(s->control);
 	logfile_close();
 	pidfile_release();
+	tls_keys_free(s->keys);
 	config_finish(s->config);
 	free(s->config);
 }

@@ -14,6 +14,7 @@
 
 struct instance;
 struct helper;
+struct tls_keys;
 struct listener;
 struct control;
 
@@ -28,6 +29,7 @@ struct supervisor {
 	uv_loop_t             loop;
 	const char           *config_file;
 	struct config        *config;
+	struct tls_keys       *keys;
 	bool                  is_root;
 	int                   log;           /* stderr of every child */
 	int                   notify;        /* "ok\n" or an error goes here; -1: none */

@@ -1,21 +1,12 @@
 #include "ampel/want.h"
 
-#include <errno.h>
-#include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ampel/instance.h"
+#include "ampel/mail_user.h"
 #include "ampel/supervisor.h"
-#include "io/file.h"
-#include "io/log.h"
-#include "mail/paths.h"
 #include "proto/message.h"
-#include "proto/passwd.h"
-
-enum { PASSWD_MAX = 64 * 1024 * 1024 };
 
 /* A user that a deliver process was asked for and has not acknowledged. */
 struct want {
@@ -23,11 +14,6 @@ struct want {
 	bool         is_told;
 	char         name[64];
 	char         home[1024];
-};
-
-struct account {
-	uint32_t uid, gid;
-	char     home[1024];
 };
 
 static void
@@ -47,84 +33,10 @@ answer(struct supervisor *s, struct bytes user, enum want_result result,
 	buf_finish(&frame);
 }
 
-/* --- who is it? --- */
-
-static bool
-take_entry(const struct passwd_entry *entry, struct account *out)
-{
-	out->uid = entry->uid;
-	out->gid = entry->gid;
-	return bytes_to_string(entry->home, out->home, sizeof out->home);
-}
-
-static enum want_result
-find_in_file(
-    const struct config *config, struct bytes user, struct account *out)
-{
-	char                path[PATHS_MAX];
-	struct buf          text;
-	struct passwd_entry entry;
-	enum want_result    result = WANT_NO_USER;
-
-	buf_init(&text, PASSWD_MAX);
-	if (!paths_get(config, PATH_PASSWD, BYTES(""), path))
-		result = WANT_FAILED;
-	else if (file_read(path, &text, NULL) != 0)
-		result = errno == ENOENT ? WANT_NO_USER : WANT_FAILED;
-	else if (passwd_find(buf_bytes(&text), user, &entry) &&
-	    take_entry(&entry, out))
-		result = WANT_READY;
-	buf_finish(&text);
-	return result;
-}
-
-static enum want_result
-find_in_system(struct bytes user, struct account *out)
-{
-	char           name[64];
-	struct passwd *pw;
-
-	if (!bytes_to_string(user, name, sizeof name))
-		return WANT_NO_USER;
-	errno = 0;
-	pw = getpwnam(name); /* one thread, and no other caller */
-	if (pw == NULL)
-		return errno == 0 || errno == ENOENT ? WANT_NO_USER : WANT_FAILED;
-	out->uid = pw->pw_uid;
-	out->gid = pw->pw_gid;
-	return bytes_to_string(bytes_of(pw->pw_dir), out->home, sizeof out->home)
-	    ? WANT_READY
-	    : WANT_NO_USER;
-}
-
-/* A user's uid, gid and home; *why says what is wrong. */
-static enum want_result
-find_user(const struct supervisor *s, struct bytes user, struct account *out,
-    const char **why)
-{
-	enum want_result result = s->config->users == USERS_SYSTEM
-	    ? find_in_system(user, out)
-	    : find_in_file(s->config, user, out);
-
-	*why = result == WANT_NO_USER ? "no such user"
-	                              : "the user file cannot be read";
-	if (result != WANT_READY)
-		return result;
-	if (out->uid == 0 || out->gid == 0) {
-		*why = "mail is not delivered as root";
-		return WANT_NO_USER;
-	}
-	if (!s->is_root && out->uid != getuid()) {
-		*why = "started without root, cannot become this user";
-		return WANT_FAILED;
-	}
-	return WANT_READY;
-}
-
 /* --- its process --- */
 
 static struct instance *
-find_deliver(const struct supervisor *s, const struct account *account)
+find_deliver(const struct supervisor *s, const struct mail_user *account)
 {
 	struct instance *i = instance_find(s, ROLE_DELIVER, NULL);
 
@@ -135,7 +47,7 @@ find_deliver(const struct supervisor *s, const struct account *account)
 
 static struct instance *
 new_deliver(struct supervisor *s, struct bytes user,
-    const struct account *account)
+    const struct mail_user *account)
 {
 	struct instance *i = instance_new(s, ROLE_DELIVER, user, NULL, false);
 
@@ -156,7 +68,7 @@ find_want(struct instance *deliver, struct bytes user)
 
 static bool
 add_want(struct instance *deliver, struct bytes user,
-    const struct account *account)
+    const struct mail_user *account)
 {
 	struct want *w;
 
@@ -175,7 +87,7 @@ add_want(struct instance *deliver, struct bytes user,
 void
 want_deliver(struct supervisor *s, struct bytes user)
 {
-	struct account   account = { 0 };
+	struct mail_user account = { 0 };
 	const char      *why = "no memory";
 	enum want_result result;
 	struct instance *deliver;
@@ -184,11 +96,7 @@ want_deliver(struct supervisor *s, struct bytes user)
 		answer(s, user, WANT_FAILED, 0, "deliveries are stopped");
 		return;
 	}
-	if (!passwd_name_is_valid(user)) {
-		answer(s, user, WANT_NO_USER, 0, "no user name");
-		return;
-	}
-	result = find_user(s, user, &account, &why);
+	result = mail_user_find(s, user, &account, &why);
 	if (result != WANT_READY) {
 		answer(s, user, result, 0, why);
 		return;

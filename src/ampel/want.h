@@ -1,6 +1,6 @@
 /*
- * "Deliver for user NAME": the one thing that the queue may ask root for. Who NAME
- * is, the supervisor reads from the user file itself; uid 0 is refused.
+ * "Deliver for user NAME": the one thing that the queue may ask root for. Who NAME is:
+ * ampel/mail_user.h.
  */
 #ifndef AMPEL_AMPEL_WANT_H
 #define AMPEL_AMPEL_WANT_H

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "ampel/instance.h"
+#include "ampel/role.h"
 #include "ampel/supervisor.h"
 #include "io/log.h"
 #include "io/peer.h"
@@ -11,11 +12,14 @@ static const struct {
 	enum peer_role asker, answerer;
 } wires[] = {
 	{ ROLE_SMTPD, ROLE_LOOKUP },
+	{ ROLE_SMTPD, ROLE_AUTH }, /* where passwords are taken */
 	{ ROLE_SMTPD, ROLE_HIQ },
 	{ ROLE_SMTPD, ROLE_QUEUE }, /* unless hiq stands before it */
 	{ ROLE_HIQ, ROLE_QUEUE },
 	{ ROLE_QUEUE, ROLE_LOOKUP },
 	{ ROLE_QUEUE, ROLE_DELIVER },
+	{ ROLE_POP3D, ROLE_LOOKUP },
+	{ ROLE_POP3D, ROLE_AUTH },
 };
 
 static void
@@ -35,7 +39,10 @@ send_peer(struct instance *to, const struct instance *other,
 	buf_finish(&frame);
 }
 
-/* hi-q looks exactly like the queue it stands in front of: smtpd has one of them. */
+/*
+ * hi-q looks exactly like the queue it stands in front of: smtpd has one of them. And
+ * where no passwords are taken nobody can be asked whether one is right.
+ */
 static bool
 is_wired(const struct supervisor *s, const struct instance *a,
     const struct instance *b)
@@ -44,6 +51,8 @@ is_wired(const struct supervisor *s, const struct instance *a,
 
 	if (a->role != ROLE_SMTPD || b->role == ROLE_LOOKUP)
 		return true;
+	if (b->role == ROLE_AUTH)
+		return role_needs_auth(bytes_of(a->name));
 	filtered = config_is_filtered(s->config, bytes_of(a->name));
 	return filtered == (b->role == ROLE_HIQ);
 }

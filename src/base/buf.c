@@ -19,6 +19,14 @@ buf_finish(struct buf *b)
 }
 
 void
+buf_wipe(struct buf *b)
+{
+	if (b->p != NULL)
+		explicit_bzero(b->p, b->cap);
+	buf_finish(b);
+}
+
+void
 buf_clear(struct buf *b)
 {
 	b->len = 0;

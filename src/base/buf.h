@@ -26,6 +26,11 @@ struct buf {
 void buf_init(struct buf *b, size_t max_bytes);
 /* Frees, and may be used on a zeroed or finished buffer. */
 void buf_finish(struct buf *b);
+/*
+ * The same for one that held a secret: all its memory is cleared first. A buffer that grew
+ * has left copies behind; ask buf_room for all that may come before the first write.
+ */
+void buf_wipe(struct buf *b);
 
 /* Empty again, failed forgotten, memory kept. */
 void buf_clear(struct buf *b);

@@ -284,23 +284,6 @@ maildir_flush(struct maildir_batch *batch)
 
 /* --- publishing --- */
 
-/* Move it into new/, never over another. 0, or an errno. */
-static int
-move(const struct delivery *d, const char *name)
-{
-	const struct folder *f = d->folder;
-
-	if (renameat2(f->tmp, d->tmp_name, f->new, name, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return errno;
-	/* a file system that cannot promise that can still make links */
-	if (linkat(f->tmp, d->tmp_name, f->new, name, 0) == -1)
-		return errno;
-	unlinkat(f->tmp, d->tmp_name, 0);
-	return 0;
-}
-
 static void
 name_in_new(const struct maildir_batch *batch, const struct delivery *d,
     char name[NAME_MAX + 1])
@@ -317,10 +300,11 @@ static void
 publish(const struct maildir_batch *batch, struct delivery *d)
 {
 	char name[NAME_MAX + 1];
-	int  error;
+	int  error = 0;
 
 	name_in_new(batch, d, name);
-	error = move(d, name);
+	if (file_move(d->folder->tmp, d->tmp_name, d->folder->new, name) == -1)
+		error = errno;
 	d->is_moved = error == 0;
 	if (error == EEXIST) /* an earlier attempt was this far */
 		drop_file(d);

@@ -109,7 +109,7 @@ on_user(struct peer *control, struct bytes frame, int *fds, size_t n_fds,
 	answer = (struct msg_user_known){ m.name };
 	buf_init(&b, FRAME_MAX);
 	msg_user_known_add(&b, &answer);
-	service_control_send(buf_bytes(&b));
+	service_control_send(buf_bytes(&b), NULL, 0);
 	buf_finish(&b);
 	return true;
 }

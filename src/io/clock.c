@@ -21,6 +21,12 @@ clock_now_ms(void)
 }
 
 uint64_t
+clock_today(void)
+{
+	return clock_now_ms() / (24 * 60 * 60 * 1000);
+}
+
+uint64_t
 clock_monotonic_ms(void)
 {
 	return now_ms(CLOCK_MONOTONIC);

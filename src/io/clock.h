@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 uint64_t clock_now_ms(void);       /* since 1970 */
+uint64_t clock_today(void);        /* days since 1970, in UTC */
 uint64_t clock_monotonic_ms(void); /* for durations and deadlines */
 
 /* Unpredictable bytes; aborts when the kernel has none. */

@@ -51,10 +51,10 @@ read_some(int fd, struct buf *b)
 	return got;
 }
 
-int
-file_read(const char *path, struct buf *b, struct stat *st)
+/* Read fd to its end and close it; refused is for modes that it may not have. */
+static int
+read_open(int fd, mode_t refused, struct buf *b, struct stat *st)
 {
-	int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	size_t      len = b->len;
 	struct stat own;
 	ssize_t     got;
@@ -65,8 +65,8 @@ file_read(const char *path, struct buf *b, struct stat *st)
 		st = &own;
 	if (fstat(fd, st) == -1)
 		goto undo;
-	if (!S_ISREG(st->st_mode)) {
-		errno = EINVAL;
+	if (!S_ISREG(st->st_mode) || (st->st_mode & refused)) {
+		errno = S_ISREG(st->st_mode) ? EPERM : EINVAL;
 		goto undo;
 	}
 	do
@@ -80,6 +80,37 @@ undo:
 	b->len = len;
 	close_quietly(fd);
 	return -1;
+}
+
+int
+file_read(const char *path, struct buf *b, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return read_open(fd, 0, b, st);
+}
+
+int
+file_read_secret(const char *path, struct buf *b, struct stat *st)
+{
+	int fd = open(
+	    path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+
+	return read_open(fd, S_IROTH | S_IWOTH, b, st);
+}
+
+int
+file_move(int from_folder, const char *from, int to_folder, const char *to)
+{
+	if (renameat2(from_folder, from, to_folder, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	/* a file system that cannot promise that can still make links */
+	if (linkat(from_folder, from, to_folder, to, 0) == -1)
+		return -1;
+	unlinkat(from_folder, from, 0);
+	return 0;
 }
 
 int

@@ -16,6 +16,12 @@
 int file_read(const char *path, struct buf *b, struct stat *st);
 
 /*
+ * The same for a file with secrets: ELOOP when it is a symbolic link, EPERM when others than
+ * its owner and its group may read or write it.
+ */
+int file_read_secret(const char *path, struct buf *b, struct stat *st);
+
+/*
  * Put content in place of path: written beside it, flushed, renamed, the folder
  * flushed. Mode and owner of an existing file are kept (failing that, it fails); else
  * mode. A symbolic link stays: what it names is replaced. -1 with errno, the old file is
@@ -31,6 +37,9 @@ int file_lock(const char *path, unsigned timeout_ms);
 
 /* Make a folder and those above it. -1 with errno. */
 int file_make_folders(const char *path, mode_t mode);
+
+/* Move a file, on one file system, never over another: EEXIST. -1 with errno. */
+int file_move(int from_folder, const char *from, int to_folder, const char *to);
 
 /* Write all, going on after a short write or EINTR. -1 with errno. */
 int file_write_all(int fd, struct bytes content);

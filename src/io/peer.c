@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +9,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/clock.h"
+#include "io/packet.h"
 
 enum {
 	FRAMES_AT_ONCE = 64,           /* then other handles have their turn */
 	SEND_BUFFER_BYTES = 1024 * 1024, /* the kernel may grant less */
 };
 
-/* A frame that found the socket full. */
+/* A frame that found the socket full. It may hold a password: wiped before it is freed. */
 struct waiting {
 	struct waiting *next;
 	int             fds[PEER_DESCRIPTORS];
@@ -41,94 +40,6 @@ struct peer {
 	char                      why[96];   /* not empty: it has ended */
 };
 
-union control {
-	struct cmsghdr align;
-	char           space[CMSG_SPACE(sizeof(int) * PEER_DESCRIPTORS)];
-};
-
-static void
-close_all(int *fds, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (fds[i] != -1)
-			close(fds[i]);
-		fds[i] = -1;
-	}
-}
-
-/* 0, or an errno. */
-static int
-send_frame(int socket, struct bytes frame, const int *fds, size_t n_fds)
-{
-	union control   control = { .align = { 0 } };
-	struct iovec    part = { 0 };
-	struct msghdr   message = { .msg_iov = &part, .msg_iovlen = 1 };
-	struct cmsghdr *rights;
-
-	if (frame.n == 0 || frame.n > PEER_FRAME_MAX || n_fds > PEER_DESCRIPTORS)
-		return EMSGSIZE;
-	memcpy(&part.iov_base, &frame.p, sizeof frame.p);
-	part.iov_len = frame.n;
-	if (n_fds > 0) {
-		message.msg_control = control.space;
-		message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-		rights = CMSG_FIRSTHDR(&message);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-		memcpy(CMSG_DATA(rights), fds, sizeof(int) * n_fds);
-	}
-	while (sendmsg(socket, &message, MSG_NOSIGNAL) == -1)
-		if (errno != EINTR)
-			return errno;
-	return 0;
-}
-
-static size_t
-take_descriptors(struct msghdr *message, int *fds)
-{
-	struct cmsghdr *rights = CMSG_FIRSTHDR(message);
-	size_t          n;
-
-	if (rights == NULL || rights->cmsg_level != SOL_SOCKET ||
-	    rights->cmsg_type != SCM_RIGHTS)
-		return 0;
-	n = (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(fds, CMSG_DATA(rights), n * sizeof(int));
-	return n;
-}
-
-/*
- * 0, or an errno: ENODATA at the end, EMSGSIZE for a truncated frame. buffer has
- * PEER_FRAME_MAX bytes, fds PEER_DESCRIPTORS places.
- */
-static int
-receive_frame(int socket, char *buffer, size_t *n, int *fds, size_t *n_fds)
-{
-	union control control;
-	struct iovec  part = { .iov_base = buffer, .iov_len = PEER_FRAME_MAX };
-	struct msghdr message = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.space,
-		.msg_controllen = sizeof control.space,
-	};
-	ssize_t       got;
-
-	do
-		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	while (got == -1 && errno == EINTR);
-	if (got == -1)
-		return errno;
-	*n_fds = take_descriptors(&message, fds);
-	if (got > 0 && !(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		*n = (size_t)got;
-		return 0;
-	}
-	close_all(fds, *n_fds);
-	return got == 0 ? ENODATA : EMSGSIZE;
-}
-
 /*
  * The peer has ended; the loop tells the owner, see report. The socket is shut down, which the
  * other end sees, and which wakes our own poll.
@@ -147,6 +58,14 @@ end(struct peer *peer, const char *format, ...)
 }
 
 static void
+free_waiting(struct waiting *w)
+{
+	packet_close(w->fds, w->n_fds);
+	explicit_bzero(w->bytes, w->n);
+	free(w);
+}
+
+static void
 drop_first(struct peer *peer)
 {
 	struct waiting *w = peer->first;
@@ -155,8 +74,7 @@ drop_first(struct peer *peer)
 	if (peer->first == NULL)
 		peer->last = &peer->first;
 	peer->waiting_bytes -= sizeof *w + w->n;
-	close_all(w->fds, w->n_fds);
-	free(w);
+	free_waiting(w);
 }
 
 static void
@@ -188,7 +106,7 @@ flush(struct peer *peer)
 {
 	while (peer->first) {
 		struct waiting *w = peer->first;
-		int             error = send_frame(
+		int             error = packet_send(
 		    peer->socket, (struct bytes){ w->bytes, w->n }, w->fds, w->n_fds);
 
 		if (error == EAGAIN)
@@ -222,8 +140,7 @@ enqueue(struct peer *peer, struct bytes frame, const int *fds, size_t n_fds)
 		if (copy == -1) {
 			int error = errno;
 
-			close_all(w->fds, w->n_fds);
-			free(w);
+			free_waiting(w);
 			return error;
 		}
 		w->fds[w->n_fds] = copy;
@@ -273,12 +190,13 @@ receive(struct peer *peer)
 	static char buffer[PEER_FRAME_MAX];
 	int         fds[PEER_DESCRIPTORS];
 	size_t      n, n_fds;
-	int         error = receive_frame(peer->socket, buffer, &n, fds, &n_fds);
+	int         error = packet_receive(peer->socket, buffer, &n, fds, &n_fds);
 
 	switch (error) {
 	case 0:
 		handle(peer, (struct bytes){ buffer, n }, fds, n_fds);
-		close_all(fds, n_fds);
+		packet_close(fds, n_fds);
+		explicit_bzero(buffer, n); /* it may have held a password */
 		break;
 	case EAGAIN:
 		return false;
@@ -367,7 +285,7 @@ peer_send(struct peer *peer, struct bytes frame, const int *fds, size_t n_fds)
 	if (peer->is_deaf || peer->is_closed || peer->why[0] != '\0')
 		return false;
 	if (peer->first == NULL)
-		error = send_frame(peer->socket, frame, fds, n_fds);
+		error = packet_send(peer->socket, frame, fds, n_fds);
 	if (error == EAGAIN)
 		error = enqueue(peer, frame, fds, n_fds);
 	if (error != 0) {
@@ -428,45 +346,4 @@ peer_pair(int out[2])
 		        sizeof size) == -1)
 			setsockopt(out[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	return 0;
-}
-
-bool
-peer_send_blocking(int socket, struct bytes frame, const int *fds, size_t n_fds)
-{
-	return send_frame(socket, frame, fds, n_fds) == 0;
-}
-
-/* Whether it is readable (or at its end) before the time is over. */
-static bool
-wait_readable(int socket, unsigned timeout_ms)
-{
-	const uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
-	struct pollfd  p = { .fd = socket, .events = POLLIN };
-
-	if (timeout_ms == 0)
-		return true;
-	for (;;) {
-		uint64_t now_ms = clock_monotonic_ms();
-		int      n = 0;
-
-		if (now_ms < deadline_ms)
-			n = poll(&p, 1, (int)(deadline_ms - now_ms));
-		if (n != -1 || errno != EINTR)
-			return n == 1;
-	}
-}
-
-bool
-peer_receive_blocking(int socket, char *buffer, struct bytes *frame, int *fds,
-    unsigned timeout_ms)
-{
-	size_t n, n_fds;
-
-	for (size_t i = 0; i < PEER_DESCRIPTORS; i++)
-		fds[i] = -1;
-	if (!wait_readable(socket, timeout_ms) ||
-	    receive_frame(socket, buffer, &n, fds, &n_fds) != 0)
-		return false;
-	*frame = (struct bytes){ buffer, n };
-	return true;
 }

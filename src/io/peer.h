@@ -13,12 +13,9 @@
 #include <uv.h>
 
 #include "base/bytes.h"
+#include "io/peer_blocking.h"
 
-enum {
-	PEER_FRAME_MAX = 64 * 1024,
-	PEER_DESCRIPTORS = 4,
-	PEER_QUEUE_MAX = 16 * 1024 * 1024, /* bytes waiting; more ends the peer */
-};
+enum { PEER_QUEUE_MAX = 16 * 1024 * 1024 }; /* bytes waiting; more ends the peer */
 
 struct peer;
 
@@ -64,10 +61,5 @@ bool peer_is_sending(const struct peer *peer);
 
 /* A connected pair, close-on-exec. -1 with errno. */
 int peer_pair(int out[2]);
-
-/* For commands without a loop: blocking; false at the end or an error. Timeout in ms, 0: none. */
-bool peer_send_blocking(int socket, struct bytes frame, const int *fds, size_t n_fds);
-/* buffer has PEER_FRAME_MAX bytes; *frame is in it. fds has PEER_DESCRIPTORS places; unused ones -1. */
-bool peer_receive_blocking(int socket, char *buffer, struct bytes *frame, int *fds, unsigned timeout_ms);
 
 #endif

@@ -15,6 +15,7 @@ enum {
 	TARGETS_IN_FRAME = 48 * 1024,
 	TARGETS_MAX = 16 * 1024 * 1024, /* as much as lookup_client reads */
 	ROUTE_MEMORY = 4096,            /* an extension and an owner */
+	SENDER_MEMORY = 1024 * 1024,    /* the same of all targets of an alias */
 };
 
 /* The handlers' context is the office: an asker has nothing of its own. */
@@ -87,6 +88,17 @@ find_route(struct office *office, struct arena *arena, struct bytes text,
 }
 
 static bool
+is_over_quota(struct office *office, struct bytes user, enum recipient_answer answer)
+{
+	bool counts = user.n > 0 &&
+	    (answer == RECIPIENT_OK || answer == RECIPIENT_NOT_OURS);
+
+	return counts && !quota_take(&office->quota, user,
+	                     office->config->daily_recipients,
+	                     clock_monotonic_ms());
+}
+
+static bool
 on_ask_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
     void *context)
 {
@@ -96,6 +108,7 @@ on_ask_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		[ROUTE_USER] = RECIPIENT_OK,
 		[ROUTE_EXPANDED] = RECIPIENT_OK,
 	};
+	struct office           *office = context;
 	struct msg_ask_recipient m;
 	struct msg_recipient     answer;
 	struct route             route;
@@ -107,10 +120,42 @@ on_ask_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	if (!msg_ask_recipient_read(frame, &m))
 		return false;
 	arena_init(&arena, ROUTE_MEMORY);
-	find_route(context, &arena, m.address, &route);
+	find_route(office, &arena, m.address, &route);
 	answer = (struct msg_recipient){ m.q, (uint8_t)answers[route.kind] };
+	if (is_over_quota(office, m.user, answers[route.kind]))
+		answer.answer = RECIPIENT_LIMIT;
 	buf_init(&b, FRAME_MAX);
 	msg_recipient_add(&b, &answer);
+	send_answer(peer, &b, NULL, 0);
+	arena_finish(&arena);
+	return true;
+}
+
+/* Whether the reverse-path is his who authenticated. */
+static bool
+on_ask_sender(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct office        *office = context;
+	struct msg_ask_sender m;
+	struct msg_sender     answer;
+	struct address        address;
+	struct arena          arena;
+	struct buf            b;
+
+	(void)fds;
+	(void)n_fds;
+	if (!msg_ask_sender_read(frame, &m))
+		return false;
+	office->questions++;
+	tables_refresh(office->tables, office->config, clock_monotonic_ms());
+	arena_init(&arena, SENDER_MEMORY);
+	answer = (struct msg_sender){ .q = m.q };
+	answer.is_own = address_parse(m.address, &address) &&
+	    directory_is_own(tables_directory(office->tables), &arena, &address,
+	        m.user);
+	buf_init(&b, FRAME_MAX);
+	msg_sender_add(&b, &answer);
 	send_answer(peer, &b, NULL, 0);
 	arena_finish(&arena);
 	return true;
@@ -175,6 +220,11 @@ on_ask_route(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 static const struct peer_permit smtpd_permits[] = {
 	{ MSG_ASK_CONNECT, NULL, on_ask_connect, 0 },
 	{ MSG_ASK_RECIPIENT, NULL, on_ask_recipient, 0 },
+	{ MSG_ASK_SENDER, NULL, on_ask_sender, 0 },
+};
+
+static const struct peer_permit pop3d_permits[] = {
+	{ MSG_ASK_CONNECT, NULL, on_ask_connect, 0 },
 };
 
 static const struct peer_permit queue_permits[] = {
@@ -198,6 +248,9 @@ asker_open(struct office *office, enum peer_role role, int socket)
 	if (role == ROLE_SMTPD) {
 		permits = smtpd_permits;
 		n = sizeof smtpd_permits / sizeof smtpd_permits[0];
+	} else if (role == ROLE_POP3D) {
+		permits = pop3d_permits;
+		n = sizeof pop3d_permits / sizeof pop3d_permits[0];
 	} else if (role == ROLE_QUEUE) {
 		permits = queue_permits;
 		n = sizeof queue_permits / sizeof queue_permits[0];

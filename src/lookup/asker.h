@@ -12,6 +12,7 @@
 
 #include "lookup/tables.h"
 #include "mail/config.h"
+#include "mail/quota.h"
 #include "proto/message.h"
 
 /* What the answers come from; outlives every asker. */
@@ -19,6 +20,7 @@ struct office {
 	uv_loop_t           *loop;
 	const struct config *config;
 	struct tables       *tables;
+	struct quota         quota; /* what authenticated users have sent */
 	uint64_t             questions;
 };
 

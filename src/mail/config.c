@@ -126,7 +126,35 @@ read_listen(const struct reader *r, const struct config_block *block)
 		check_address(r, block, &listen->address.v[i]);
 }
 
-/* --- filter and helper --- */
+/* --- tls, filter and helper --- */
+
+static void
+read_tls(const struct reader *r, const struct config_block *block)
+{
+	struct config     *c = r->config;
+	struct config_tls *tls = &c->tls[c->n_tls++];
+
+	tls->line = block->line;
+	if (block->name.n > 0)
+		tls->name = read_name(r, block);
+	setting_read_all(SCOPE_TLS, block->settings, block->line, tls, &c->arena,
+	    r->mistakes);
+}
+
+/* Filters judge what comes in, and by POP3 nothing does. */
+static void
+check_filtered(const struct reader *r, const struct config_filter *filter)
+{
+	for (size_t i = 0; i < filter->listeners.n; i++) {
+		struct bytes                  name = filter->listeners.v[i];
+		const struct listener_policy *policy = listener_policy(name);
+
+		if (policy && policy->protocol != LISTENER_SMTP)
+			mistakes_add(r->mistakes, &r->config->arena, filter->line,
+			    "no messages come in by listener \"%.*s\": no filter "
+			    "can apply to it", BYTES_ARG(name));
+	}
+}
 
 static void
 read_filter(const struct reader *r, const struct config_block *block)
@@ -137,6 +165,7 @@ read_filter(const struct reader *r, const struct config_block *block)
 	filter->line = block->line;
 	filter->name = read_name(r, block);
 	config_filter_read(filter, block, &c->arena, r->mistakes);
+	check_filtered(r, filter);
 	if (c->n_filter == PIPELINE_STAGES_MAX + 1)
 		mistakes_add(r->mistakes, &c->arena, block->line,
 		    "there may be %d filters, not more", PIPELINE_STAGES_MAX);
@@ -178,7 +207,7 @@ static const struct block_kind block_kinds[] = {
 	{ "listen", read_listen },
 	{ "filter", read_filter },
 	{ "helper", read_helper },
-	{ "tls", NULL },
+	{ "tls", read_tls },
 	{ "route", NULL },
 };
 
@@ -236,7 +265,9 @@ make_room(struct config *c, const struct config_tree *tree)
 	    count_blocks(tree, BYTES("filter")) * sizeof *c->filter);
 	c->helper = arena_alloc(&c->arena,
 	    count_blocks(tree, BYTES("helper")) * sizeof *c->helper);
-	return c->listen && c->filter && c->helper;
+	c->tls = arena_alloc(
+	    &c->arena, count_blocks(tree, BYTES("tls")) * sizeof *c->tls);
+	return c->listen && c->filter && c->helper && c->tls;
 }
 
 void

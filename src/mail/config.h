@@ -71,6 +71,15 @@ struct config_helper {
 	unsigned             line;
 };
 
+/* A certificate and its key; which of them is shown: io/tls.h. */
+struct config_tls {
+	struct bytes      name;        /* may be empty */
+	struct bytes      certificate; /* absolute path of a chain in PEM */
+	struct bytes      key;
+	struct bytes_list listeners;   /* empty: all */
+	unsigned          line;
+};
+
 struct config {
 	struct arena         arena;    /* owns every view below */
 
@@ -102,12 +111,23 @@ struct config {
 	bool     bounce_single_recipient; /* yes */
 	bool     refuse_relay_probes;     /* yes */
 
+	bool         any_sender;  /* no: an authenticated user's reverse-path is his own */
+	bool         hide_client; /* no */
+	uint64_t     daily_recipients; /* 1000, of an authenticated user */
+	uint64_t     pop3_timeout_ms;  /* 10 min, RFC 1939 section 3 */
+	/* "file": the shadow file; "pam"; or a checkpassword program with its arguments,
+	 * split at blanks, no shell. */
+	struct bytes password_check;
+	struct bytes password_user; /* "_ampelauth": whom that program runs as */
+
 	struct config_listen *listen;
 	size_t                n_listen;
 	struct config_filter *filter;  /* in pipeline order */
 	size_t                n_filter;
 	struct config_helper *helper;
 	size_t                n_helper;
+	struct config_tls    *tls;     /* in the order of the file; the first is the preset */
+	size_t                n_tls;
 };
 
 /*
@@ -129,6 +149,9 @@ enum config_part {
 	PART_HIQ = 4,
 	PART_QUEUE = 8,
 	PART_DELIVER = 16,
+	PART_AUTH = 32,
+	PART_POP3D = 64,
+	PART_MAILBOX = 128,
 };
 
 /*

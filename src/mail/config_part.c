@@ -1,6 +1,7 @@
 #include "base/buf.h"
 #include "mail/config.h"
 #include "mail/config_filter.h"
+#include "mail/listener.h"
 #include "mail/setting.h"
 
 /* The settings of one record that the part's program is told. */
@@ -22,6 +23,19 @@ add_listen(struct buf *b, const struct config_listen *listen, enum config_part p
 	buf_addf(b, "listen %.*s {\n", BYTES_ARG(listen->name));
 	add_settings(b, SCOPE_LISTEN, listen, part, "\t");
 	buf_add_string(b, "}\n");
+}
+
+/* Whether the listener is one that the part's program serves. */
+static bool
+is_served(const struct config_listen *listen, enum config_part part)
+{
+	const struct listener_policy *policy = listener_policy(listen->name);
+	enum config_part              server;
+
+	if (policy == NULL)
+		return false;
+	server = policy->protocol == LISTENER_POP3 ? PART_POP3D : PART_SMTPD;
+	return part == server;
 }
 
 /* As add_settings, but of the kinds only the one that the filter is of. */
@@ -48,8 +62,9 @@ void
 config_add_part(struct buf *b, const struct config *c, enum config_part part)
 {
 	add_settings(b, SCOPE_FILE, c, part, "");
-	for (size_t i = 0; part == PART_SMTPD && i < c->n_listen; i++)
-		add_listen(b, &c->listen[i], part);
+	for (size_t i = 0; i < c->n_listen; i++)
+		if (is_served(&c->listen[i], part))
+			add_listen(b, &c->listen[i], part);
 	for (size_t i = 0; part == PART_HIQ && i < c->n_filter; i++)
 		add_filter(b, &c->filter[i], part);
 }

@@ -486,6 +486,43 @@ directory_route(const struct directory *d, struct arena *arena,
 	route(&s, address);
 }
 
+/* Aliases may lead in a circle, and lists of lists may be long. */
+enum { OWN_DEPTH = 8, OWN_STEPS = 10000 };
+
+struct ownership {
+	const struct directory *d;
+	struct arena           *arena;
+	struct bytes            user;
+	unsigned                steps;
+};
+
+static bool
+leads_to(struct ownership *o, const struct address *address, unsigned depth)
+{
+	struct route   out;
+	struct address target;
+
+	directory_route(o->d, o->arena, address, &out);
+	if (out.kind == ROUTE_USER)
+		return bytes_equal(out.user, o->user);
+	if (out.kind != ROUTE_EXPANDED || depth == 0)
+		return false;
+	for (size_t i = 0; i < out.n_targets && o->steps > 0; i++, o->steps--)
+		if (address_parse(out.targets[i], &target) &&
+		    leads_to(o, &target, depth - 1))
+			return true;
+	return false;
+}
+
+bool
+directory_is_own(const struct directory *d, struct arena *arena,
+    const struct address *address, struct bytes user)
+{
+	struct ownership o = { d, arena, user, OWN_STEPS };
+
+	return leads_to(&o, address, OWN_DEPTH);
+}
+
 /* Whether one of its targets is no alias, or one that is known to lead out. */
 static bool
 leads_out(const struct directory *d, const struct alias_entry *alias)

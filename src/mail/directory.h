@@ -76,4 +76,11 @@ struct route {
 void directory_route(const struct directory *d, struct arena *arena,
     const struct address *address, struct route *out);
 
+/*
+ * Whether mail to that address reaches the user: then he may also send as it. An alias
+ * of several users is each one's own.
+ */
+bool directory_is_own(const struct directory *d, struct arena *arena,
+    const struct address *address, struct bytes user);
+
 #endif

@@ -83,16 +83,16 @@ is_hop(struct bytes name)
 }
 
 /*
- * Where the filter stands. Bytes are held back only while they may turn out to be
- * a field of ours: in NAME, and in OUR_BLANKS.
+ * Where the filter stands. The front of a line is held back while it may turn out to be a
+ * field of ours, or no field at all: in NAME, and in BLANKS.
  */
 enum state {
-	LINE,       /* at the start of a line of the header section */
-	NAME,       /* in a name, all of it held */
-	LONG_NAME,  /* in a name that is too long to be anybody's */
-	BLANKS,     /* behind a name that may pass */
-	OUR_BLANKS, /* behind a name of ours, held with it */
-	VALUE,      /* from the colon to the end of the line */
+	LINE,        /* at the start of a line of the header section */
+	NAME,        /* in a name, all of it held */
+	LONG_NAME,   /* in a name that is too long to be anybody's */
+	BLANKS,      /* behind a name, held with it */
+	LONG_BLANKS, /* behind a name, more than can be held */
+	VALUE,       /* from the colon to the end of the line */
 	BODY,
 	STATES,
 };
@@ -115,6 +115,54 @@ static struct bytes
 name_of(const struct header_filter *f)
 {
 	return (struct bytes){ f->name, f->name_len };
+}
+
+/* What the section lacks, once. */
+static bool
+add_missing(struct header_filter *f, struct buf *out)
+{
+	bool has_added = false;
+
+	for (size_t i = 0; i < HEADER_ADDITIONS; i++) {
+		if (f->missing[i].name.n == 0)
+			continue;
+		buf_add_bytes(out, f->missing[i].field);
+		f->missing[i] = (struct header_addition){ .name = { NULL, 0 } };
+		has_added = true;
+	}
+	return has_added;
+}
+
+/* The line that begins with what is held ends the section, or is taken for its end. */
+static void
+end_section(struct header_filter *f, bool is_empty_line, struct buf *out)
+{
+	if (add_missing(f, out) && !f->has_begun && !is_empty_line)
+		buf_add_char(out, '\n');
+	release(f, out);
+}
+
+/* A colon has come. */
+static void
+begin_field(struct header_filter *f)
+{
+	struct bytes name = name_of(f);
+
+	if (is_hop(name))
+		f->hops++;
+	for (size_t i = 0; i < HEADER_ADDITIONS; i++)
+		if (bytes_equal_nocase(name, f->missing[i].name))
+			f->missing[i] = (struct header_addition){ .name = { NULL, 0 } };
+	f->state = VALUE;
+}
+
+static void
+begin_dropping(struct header_filter *f)
+{
+	f->held = 0;
+	f->dropping = true;
+	f->dropped++;
+	f->state = VALUE;
 }
 
 /*
@@ -146,16 +194,15 @@ take_name(struct header_filter *f, struct bytes piece, struct buf *out)
 		f->name_len++;
 		return 1;
 	}
-	if (f->name_len > 0 && (c == ':' || is_blank(c)) &&
-	    header_is_ours(name_of(f))) {
-		f->state = OUR_BLANKS;
-		return 0;
-	}
-	release(f, out);
-	if (f->name_len == 0)
+	if (is_name_byte(c)) {
+		end_section(f, false, out);
+		f->state = LONG_NAME;
+	} else if (f->name_len > 0) {
+		f->state = BLANKS;
+	} else {
+		end_section(f, c == '\n', out);
 		f->state = BODY;
-	else
-		f->state = is_name_byte(c) ? LONG_NAME : BLANKS;
+	}
 	return 0;
 }
 
@@ -166,51 +213,49 @@ take_long_name(struct header_filter *f, struct bytes piece, struct buf *out)
 
 	buf_add(out, piece.p, n);
 	if (n < piece.n)
-		f->state = BLANKS;
+		f->state = LONG_BLANKS;
 	return n;
 }
 
+/*
+ * More blanks than there is room for are no accident: then a line of ours goes, whether
+ * a colon follows or not.
+ */
 static size_t
 take_blanks(struct header_filter *f, struct bytes piece, struct buf *out)
+{
+	char c = piece.p[0];
+	bool is_ours = header_is_ours(name_of(f));
+
+	if (is_blank(c) && f->held < HEADER_NAME) {
+		hold(f, c);
+		return 1;
+	}
+	if (is_ours && (c == ':' || is_blank(c))) {
+		begin_dropping(f);
+	} else if (c == ':') {
+		release(f, out);
+		begin_field(f);
+	} else {
+		end_section(f, false, out);
+		f->state = is_blank(c) ? LONG_BLANKS : BODY;
+	}
+	return 0;
+}
+
+static size_t
+take_long_blanks(struct header_filter *f, struct bytes piece, struct buf *out)
 {
 	size_t n = count_front(piece, is_blank);
 
 	buf_add(out, piece.p, n);
 	if (n == piece.n)
 		return n;
-	if (piece.p[n] != ':') {
+	if (piece.p[n] == ':')
+		begin_field(f);
+	else
 		f->state = BODY;
-		return n;
-	}
-	if (is_hop(name_of(f)))
-		f->hops++;
-	f->state = VALUE;
 	return n;
-}
-
-/*
- * More blanks than there is room for are no accident: then the line goes, whether
- * a colon follows or not.
- */
-static size_t
-take_our_blanks(struct header_filter *f, struct bytes piece, struct buf *out)
-{
-	char c = piece.p[0];
-
-	if (is_blank(c) && f->held < HEADER_NAME) {
-		hold(f, c);
-		return 1;
-	}
-	if (c != ':' && !is_blank(c)) {
-		release(f, out);
-		f->state = BODY;
-		return 0;
-	}
-	f->held = 0;
-	f->dropping = true;
-	f->dropped++;
-	f->state = VALUE;
-	return 0;
 }
 
 static size_t
@@ -220,6 +265,7 @@ take_value(struct header_filter *f, struct bytes piece, struct buf *out)
 
 	if (!f->dropping)
 		buf_add(out, piece.p, n);
+	f->has_begun = true;
 	if (piece.p[n - 1] == '\n')
 		f->state = LINE;
 	return n;
@@ -242,7 +288,7 @@ header_filter_feed(struct header_filter *f, struct bytes piece, struct buf *out)
 		[NAME] = take_name,
 		[LONG_NAME] = take_long_name,
 		[BLANKS] = take_blanks,
-		[OUR_BLANKS] = take_our_blanks,
+		[LONG_BLANKS] = take_long_blanks,
 		[VALUE] = take_value,
 		[BODY] = take_body,
 	};
@@ -254,5 +300,6 @@ header_filter_feed(struct header_filter *f, struct bytes piece, struct buf *out)
 void
 header_filter_end(struct header_filter *f, struct buf *out)
 {
-	release(f, out); /* the message ended before a colon came: no field */
+	if (f->state != VALUE) /* the line has no end, so nothing can stand behind it */
+		end_section(f, f->held == 0, out);
 }

@@ -38,8 +38,24 @@ bool header_next(struct bytes *rest, struct header_field *field);
  */
 enum { HEADER_NAME = 64 };
 
+/*
+ * Fields that every message is to have may be given to the filter: those whose name the header
+ * section lacks are put at its end. A first line that is no field means there is no section:
+ * then they and an empty line go on top. A line whose name and blanks are longer than
+ * HEADER_NAME counts as the end, for they cannot wait for its colon. A message that ends
+ * within a field gets none.
+ */
+enum { HEADER_ADDITIONS = 2 };
+
+struct header_addition {
+	struct bytes name;  /* empty: nothing, or it is there */
+	struct bytes field; /* whole, with its LF; borrowed */
+};
+
 struct header_filter {
+	struct header_addition missing[HEADER_ADDITIONS]; /* set at the start of a message */
 	int    state;    /* private; zeroed is the start of a message */
+	bool   has_begun; /* a line of the header section is behind us */
 	bool   dropping;
 	size_t hops;     /* Received and Delivered-To fields so far */
 	size_t dropped;  /* fields removed so far */

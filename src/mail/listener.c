@@ -3,17 +3,19 @@
 #include "mail/suggest.h"
 
 struct listener {
-	const char         *name;
-	enum listener_state state;
+	const char            *name;
+	enum listener_state    state;
+	struct listener_policy policy; /* of one that is offered */
 };
 
 static const struct listener listeners[] = {
-	{ "smtp", LISTENER_OFFERED },
-	{ "smtps", LISTENER_LATER },
-	{ "submission", LISTENER_LATER },
-	{ "pop3s", LISTENER_LATER },
-	{ "local", LISTENER_LATER },
-	{ "pop3", LISTENER_REFUSED },
+	{ "smtp", LISTENER_OFFERED, { LISTENER_SMTP, LISTENER_STARTTLS, false } },
+	{ "smtps", LISTENER_OFFERED, { LISTENER_SMTP, LISTENER_TLS, true } },
+	{ "submission", LISTENER_OFFERED,
+	    { LISTENER_SMTP, LISTENER_STARTTLS_REQUIRED, true } },
+	{ "pop3s", LISTENER_OFFERED, { LISTENER_POP3, LISTENER_TLS, true } },
+	{ "local", LISTENER_LATER, { 0 } },
+	{ "pop3", LISTENER_REFUSED, { 0 } },
 };
 
 enum { LISTENERS = sizeof listeners / sizeof listeners[0] };
@@ -25,6 +27,16 @@ listener_find(struct bytes name)
 		if (bytes_equal(name, bytes_of(listeners[i].name)))
 			return listeners[i].state;
 	return LISTENER_UNKNOWN;
+}
+
+const struct listener_policy *
+listener_policy(struct bytes name)
+{
+	for (size_t i = 0; i < LISTENERS; i++)
+		if (bytes_equal(name, bytes_of(listeners[i].name)) &&
+		    listeners[i].state == LISTENER_OFFERED)
+			return &listeners[i].policy;
+	return NULL;
 }
 
 void

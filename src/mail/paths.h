@@ -24,6 +24,9 @@ enum path {
 	PATH_ALIASES, /* ETC/aliases */
 	PATH_MAIL,    /* STATE/mail, the folder of the homes */
 	PATH_HOME,    /* STATE/mail/NAME */
+	PATH_TLS,     /* STATE/tls, of root only */
+	PATH_SELF_SIGNED,     /* STATE/tls/self-signed.pem */
+	PATH_SELF_SIGNED_KEY, /* STATE/tls/self-signed.key */
 	PATH_CHROOTS, /* STATE/chroot */
 	PATH_CHROOT,  /* STATE/chroot/NAME, of the program "ampel-NAME" */
 	PATH_CONTROL, /* RUN/control, the supervisor's socket */

@@ -4,12 +4,15 @@
 #include "mail/suggest.h"
 
 enum {
-	ALL = PART_SMTPD | PART_LOOKUP | PART_HIQ | PART_QUEUE | PART_DELIVER,
+	ALL = PART_SMTPD | PART_LOOKUP | PART_HIQ | PART_QUEUE | PART_DELIVER |
+	    PART_AUTH | PART_POP3D,
 	SMTPD = PART_SMTPD,
 	LOOKUP = PART_LOOKUP,
 	HIQ = PART_HIQ,
 	QUEUE = PART_QUEUE,
 	DELIVER = PART_DELIVER,
+	AUTH = PART_AUTH,
+	POP3D = PART_POP3D,
 
 	K = 1024,
 	M = 1024 * 1024,
@@ -27,8 +30,8 @@ enum {
 /* clang-format off */
 const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
-	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL, true },
-	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP, false },
+	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
+	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
 	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "recipient_delimiter", VALUE_DELIMITER, AT(config, recipient_delimiter), "+", 0, 0, LOOKUP, false },
@@ -41,25 +44,36 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILE, "min_free", VALUE_SIZE, AT(config, min_free), "100M", 0, LIMITED, QUEUE, false },
 	/* RFC 5321 section 4.5.3.1.8 wants 100 at least */
 	{ SCOPE_FILE, "recipients", VALUE_NUMBER, AT(config, recipients), "100", 1, 10000, SMTPD, false },
-	{ SCOPE_FILE, "sessions", VALUE_NUMBER, AT(config, sessions), "4000", 1, MANY, SMTPD, false },
-	{ SCOPE_FILE, "sessions_per_address", VALUE_NUMBER, AT(config, sessions_per_address), "50", 1, MANY, SMTPD, false },
-	{ SCOPE_FILE, "errors", VALUE_NUMBER, AT(config, errors), "20", 1, 1000, SMTPD, false },
+	{ SCOPE_FILE, "sessions", VALUE_NUMBER, AT(config, sessions), "4000", 1, MANY, SMTPD | POP3D, false },
+	{ SCOPE_FILE, "sessions_per_address", VALUE_NUMBER, AT(config, sessions_per_address), "50", 1, MANY, SMTPD | POP3D, false },
+	{ SCOPE_FILE, "errors", VALUE_NUMBER, AT(config, errors), "20", 1, 1000, SMTPD | POP3D, false },
 	{ SCOPE_FILE, "hops", VALUE_NUMBER, AT(config, hops), "100", 1, 1000, SMTPD, false },
 	{ SCOPE_FILE, "command_timeout", VALUE_DURATION, AT(config, command_timeout_ms), "5min", SECOND, HOUR, SMTPD, false },
 	{ SCOPE_FILE, "data_timeout", VALUE_DURATION, AT(config, data_timeout_ms), "3min", SECOND, HOUR, SMTPD, false },
 	{ SCOPE_FILE, "session_timeout", VALUE_DURATION, AT(config, session_timeout_ms), "1h", SECOND, DAY, SMTPD, false },
+	/* RFC 1939 section 3 wants 10 minutes at least, tests do not */
+	{ SCOPE_FILE, "pop3_timeout", VALUE_DURATION, AT(config, pop3_timeout_ms), "10min", SECOND, DAY, POP3D, false },
 	{ SCOPE_FILE, "filter_deadline", VALUE_DURATION, AT(config, filter_deadline_ms), "2min", SECOND, HOUR, SMTPD | HIQ, false },
 	{ SCOPE_FILE, "filter_concurrency", VALUE_NUMBER, AT(config, filter_concurrency), "10", 1, 1000, HIQ, false },
 	{ SCOPE_FILE, "queue_lifetime", VALUE_DURATION, AT(config, queue_lifetime_ms), "7d", SECOND, 365 * DAY, QUEUE, false },
 	{ SCOPE_FILE, "stop_timeout", VALUE_DURATION, AT(config, stop_timeout_ms), "150s", SECOND, DAY, 0, false },
 	{ SCOPE_FILE, "bounce_single_recipient", VALUE_FLAG, AT(config, bounce_single_recipient), "yes", 0, 0, SMTPD, false },
 	{ SCOPE_FILE, "refuse_relay_probes", VALUE_FLAG, AT(config, refuse_relay_probes), "yes", 0, 0, SMTPD, false },
+	{ SCOPE_FILE, "any_sender", VALUE_FLAG, AT(config, any_sender), "no", 0, 0, SMTPD, false },
+	{ SCOPE_FILE, "hide_client", VALUE_FLAG, AT(config, hide_client), "no", 0, 0, SMTPD, false },
+	{ SCOPE_FILE, "daily_recipients", VALUE_NUMBER, AT(config, daily_recipients), "1000", 1, MANY, LOOKUP, false },
+	{ SCOPE_FILE, "password_check", VALUE_PASSWORDS, AT(config, password_check), "file", 0, 0, AUTH, false },
+	{ SCOPE_FILE, "password_user", VALUE_USER, AT(config, password_user), "_ampelauth", 0, 0, 0, false },
 	{ SCOPE_FILE, "double_bounce_to", VALUE_LATER, 0, NULL, 0, 0, 0, false },
 	{ SCOPE_FILE, "error_text", VALUE_LATER, 0, NULL, 0, 0, 0, false },
-	{ SCOPE_FILE, "any_sender", VALUE_LATER, 0, NULL, 0, 0, 0, false },
 
-	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD, true },
-	{ SCOPE_LISTEN, "workers", VALUE_NUMBER, AT(config_listen, workers), "1", 1, 64, SMTPD, false },
+	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, true },
+	{ SCOPE_LISTEN, "workers", VALUE_NUMBER, AT(config_listen, workers), "1", 1, 64, SMTPD | POP3D, false },
+
+	/* the supervisor reads the files, the other programs get what is in them */
+	{ SCOPE_TLS, "certificate", VALUE_PATH, AT(config_tls, certificate), NULL, 0, 0, 0, true },
+	{ SCOPE_TLS, "key", VALUE_PATH, AT(config_tls, key), NULL, 0, 0, 0, true },
+	{ SCOPE_TLS, "listeners", VALUE_LISTENERS, AT(config_tls, listeners), "", 0, 16, 0, false },
 
 	{ SCOPE_FILTER, "command", VALUE_PROGRAM, AT(config_filter, program), NULL, 0, 0, HIQ, false },
 	{ SCOPE_FILTER, "check", VALUE_PROGRAM, AT(config_filter, program), NULL, 0, 0, HIQ, false },
@@ -91,6 +105,7 @@ setting_scope_name(enum setting_scope scope)
 	static const char *const names[SCOPES] = {
 		[SCOPE_FILE] = "",
 		[SCOPE_LISTEN] = "listen",
+		[SCOPE_TLS] = "tls",
 		[SCOPE_FILTER] = "filter",
 		[SCOPE_HELPER] = "helper",
 	};

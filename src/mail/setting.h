@@ -19,6 +19,7 @@ struct arena;
 enum setting_scope {
 	SCOPE_FILE, /* in no block */
 	SCOPE_LISTEN,
+	SCOPE_TLS,
 	SCOPE_FILTER,
 	SCOPE_HELPER,
 	SCOPES

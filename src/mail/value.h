@@ -30,7 +30,9 @@ enum value_type {
 	VALUE_LOG,
 	VALUE_DELIMITER,
 	VALUE_FOLDER,
+	VALUE_PATH,      /* absolute, of a file */
 	VALUE_PROGRAM,
+	VALUE_PASSWORDS, /* file, pam, or a program */
 	VALUE_USER,
 	VALUE_DOMAINS,   /* struct bytes_list, in lower case */
 	VALUE_LISTENERS, /* struct bytes_list */

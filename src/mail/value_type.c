@@ -11,6 +11,7 @@ enum {
 	SHOWN_MAX = 60, /* bytes of the file that a mistake quotes */
 	LINE_MAX_LENGTH = 200,
 	USER_MAX = 31,
+	PATH_MAX_LENGTH = 255,
 	/* ROOT/run/control must fit into the 108 bytes of a Unix socket's address */
 	ROOT_MAX = 80,
 };
@@ -259,6 +260,23 @@ parse_program(struct bytes text, void *out)
 }
 
 static bool
+parse_path(struct bytes text, void *out)
+{
+	return keep(
+	    text.n <= PATH_MAX_LENGTH && is_printable(text) && is_plain_path(text),
+	    text, out);
+}
+
+static bool
+parse_passwords(struct bytes text, void *out)
+{
+	return keep(bytes_equal(text, BYTES("file")) ||
+	        bytes_equal(text, BYTES("pam")),
+	           text, out) ||
+	    parse_program(text, out);
+}
+
+static bool
 parse_user(struct bytes text, void *out)
 {
 	bool is_good = text.n > 0 && text.n <= USER_MAX &&
@@ -389,6 +407,10 @@ static const struct value_type_row rows[] = {
 		TEXT(folder) },
 	[VALUE_PROGRAM] = { .wants = "an absolute path and arguments",
 		TEXT(program) },
+	[VALUE_PATH] = { .wants = "the absolute path of a file", TEXT(path) },
+	[VALUE_PASSWORDS] = {
+		.wants = "file, pam, or the absolute path of a program and arguments",
+		TEXT(passwords) },
 	[VALUE_USER] = { .wants = "the name of a user of the system", TEXT(user) },
 	[VALUE_DOMAINS] = { .wants = "domains such as \"example.org\"",
 		LIST(domain, text, struct bytes), .lowers_case = true },

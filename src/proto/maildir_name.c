@@ -1,5 +1,7 @@
 #include "proto/maildir_name.h"
 
+#include "base/number.h"
+
 /* What identifies a delivery: "SECONDS.ID.RECIPIENT.". */
 static void
 add_identity(struct buf *b, const struct id *id, uint32_t recipient)
@@ -56,4 +58,34 @@ maildir_name_matches(
 
 	add_identity(&identity, id, recipient);
 	return bytes_start(name, buf_bytes(&identity));
+}
+
+struct bytes
+maildir_name_base(struct bytes name)
+{
+	return bytes_first(name, bytes_find(name, ':'));
+}
+
+uint64_t
+maildir_name_seconds(struct bytes name)
+{
+	size_t   dot = bytes_find(name, '.');
+	uint64_t seconds = 0;
+
+	if (dot < name.n)
+		number_parse(bytes_first(name, dot), UINT64_MAX, &seconds);
+	return seconds;
+}
+
+bool
+maildir_name_wire_bytes(struct bytes name, uint64_t *wire_bytes)
+{
+	struct bytes rest = maildir_name_base(name), field;
+
+	bytes_split(&rest, ',', &field); /* the name proper */
+	while (bytes_split(&rest, ',', &field))
+		if (bytes_start(field, BYTES("W=")))
+			return number_parse(
+			    bytes_from(field, 2), UINT64_MAX, wire_bytes);
+	return false;
 }

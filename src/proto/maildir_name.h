@@ -26,4 +26,11 @@ void maildir_name_add_tmp(struct buf *b, const struct id *id, uint32_t recipient
 bool maildir_name_matches(
     struct bytes name, const struct id *id, uint32_t recipient);
 
+/* Of a name that any program has made: what stands before the flags. */
+struct bytes maildir_name_base(struct bytes name);
+/* The time that it begins with ("1785369104.M1P2.host"); 0: none. */
+uint64_t     maildir_name_seconds(struct bytes name);
+/* The ",W=" of its base. False: there is none. */
+bool         maildir_name_wire_bytes(struct bytes name, uint64_t *wire_bytes);
+
 #endif

@@ -18,11 +18,12 @@
 
 /* clang-format off */
 #define MESSAGES(M) \
-	/* Supervisor -> child. fd: the configuration part, a memory file. uid and gid \
-	 * count when drop is 1; directory is the child's own folder, its new root when \
-	 * chroot is 1. */ \
+	/* Supervisor -> child. fd: the configuration part, a memory file; second fd, when \
+	 * ticket_key is not empty: the keys and certificates for TLS, one text in PEM. uid \
+	 * and gid count when drop is 1; directory is the child's own folder, its new root \
+	 * when chroot is 1. */ \
 	M(config, CONFIG, F(u64, generation) F(u8, drop) F(u32, uid) F(u32, gid) \
-	    F(u8, chroot) F(bytes, directory) F(bytes, name)) \
+	    F(u8, chroot) F(bytes, directory) F(bytes, name) F(bytes, ticket_key)) \
 	/* Child -> supervisor: the configuration is understood, privileges are dropped. */ \
 	M(prepared, PREPARED, F(u64, generation)) \
 	M(refused, REFUSED, F(u64, generation) F(bytes, text)) \
@@ -47,20 +48,48 @@
 	 * whose PEER came before. */ \
 	M(deliver_for, DELIVER_FOR, F(bytes, user) F(u8, result) F(u64, serial) F(bytes, text)) \
 	/* Supervisor -> deliver: you deliver for this user too; and deliver's answer. */ \
-	M(user, USER, F(bytes, name) F(bytes, home)) \
+	M(user, USER, F(bytes, name) F(bytes, home)) /* to mailbox: before its PEER */ \
 	M(user_known, USER_KNOWN, F(bytes, name)) \
 	\
 	/* smtpd -> lookup: may that address connect, and relay? */ \
 	M(ask_connect, ASK_CONNECT, F(u64, q) F(bytes, listener) F(bytes, address)) \
 	M(connect, CONNECT, F(u64, q) F(u8, allowed) F(u8, inside)) \
-	/* smtpd -> lookup: does that recipient exist? address is canonical. */ \
-	M(ask_recipient, ASK_RECIPIENT, F(u64, q) F(bytes, address)) \
+	/* smtpd -> lookup: does that recipient exist? address is canonical; user: who \
+	 * authenticated, and what he may send in a day counts. */ \
+	M(ask_recipient, ASK_RECIPIENT, F(u64, q) F(bytes, address) F(bytes, user)) \
 	M(recipient, RECIPIENT, F(u64, q) F(u8, answer)) \
+	/* smtpd -> lookup: is that reverse-path, canonical, the user's own? */ \
+	M(ask_sender, ASK_SENDER, F(u64, q) F(bytes, user) F(bytes, address)) \
+	M(sender, SENDER, F(u64, q) F(u8, is_own)) \
 	/* queue -> lookup: where does it go? kind is an enum route_kind; targets is a \
 	 * list made with frame_add_bytes, or travels as fd when is_large. */ \
 	M(ask_route, ASK_ROUTE, F(u64, q) F(bytes, address)) \
 	M(route, ROUTE, F(u64, q) F(u8, kind) F(bytes, user) F(bytes, extension) \
 	    F(bytes, owner) F(bytes, targets) F(u8, is_large)) \
+	\
+	/* smtpd, pop3d -> auth: is that his password? address is the client's, numeric. \
+	 * From pop3d, fd: the socket on which a mailbox is wanted after a yes. */ \
+	M(ask_password, ASK_PASSWORD, F(u64, q) F(bytes, listener) F(bytes, address) \
+	    F(bytes, user) F(bytes, password)) \
+	/* answer is an enum password_answer; user, after a yes: his name as we spell it. */ \
+	M(password, PASSWORD, F(u64, q) F(u8, answer) F(bytes, user)) \
+	/* Auth -> supervisor, after its own yes. fd: the socket for the mailbox. It is closed \
+	 * when no mailbox comes. */ \
+	M(want_mailbox, WANT_MAILBOX, F(bytes, user)) \
+	\
+	/* mailbox -> pop3d, first: the maildrop as it is now, n messages. fd: their list, \
+	 * proto/maildrop.h, unless n is 0. Not ok: text says why, for people. */ \
+	M(maildrop, MAILDROP, F(u8, ok) F(u32, n) F(bytes, text)) \
+	/* pop3d -> mailbox: open n messages from that number on (the first is 1). */ \
+	M(ask_message, ASK_MESSAGE, F(u32, number) F(u32, n)) \
+	/* The answer, several frames in the order of numbers. fds: those of n messages, \
+	 * open for reading; n is 0: that one is gone. */ \
+	M(message, MESSAGE, F(u32, number) F(u8, n)) \
+	/* These are to be removed, a list of u32; several frames, then UPDATE. */ \
+	M(remove, REMOVE, F(bytes, numbers)) \
+	M(update, UPDATE, F(u8, unused)) \
+	/* It is done; so many could not be removed. mailbox then ends. */ \
+	M(updated, UPDATED, F(u32, failed)) \
 	\
 	/* Submission, smtpd -> hiq or queue, hiq -> queue. fd: the sealed message; \
 	 * when is_large, second fd: the envelope as a sealed memory file. */ \
@@ -140,6 +169,9 @@ enum peer_role {
 	ROLE_HIQ,
 	ROLE_QUEUE,
 	ROLE_DELIVER,
+	ROLE_AUTH,
+	ROLE_POP3D,
+	ROLE_MAILBOX,
 	ROLE_ADMIN, /* the ampel command */
 };
 
@@ -151,7 +183,11 @@ enum recipient_answer {
 	RECIPIENT_NOT_OURS,
 	RECIPIENT_OK,
 	RECIPIENT_TRY_LATER,
+	RECIPIENT_LIMIT, /* more than that user may send in a day */
 };
+
+/* The answer to ASK_PASSWORD. Whoever is told NO never learns which half was wrong. */
+enum password_answer { PASSWORD_NO, PASSWORD_YES, PASSWORD_TRY_LATER };
 
 enum command_verb {
 	VERB_STATUS,

@@ -1,6 +1,7 @@
 #include "proto/passwd.h"
 
 #include "base/number.h"
+#include "proto/colon_line.h"
 
 enum { NAME_MAX_LENGTH = 31, FIELDS = 7 };
 
@@ -24,15 +25,6 @@ passwd_name_is_valid(struct bytes name)
 	return true;
 }
 
-static bool
-is_clean(struct bytes line)
-{
-	for (size_t i = 0; i < line.n; i++)
-		if ((unsigned char)line.p[i] < 0x20 || line.p[i] == 0x7f)
-			return false;
-	return true;
-}
-
 /* (uid_t)-1 means "no change" to chown and setresuid: it is nobody's. */
 static bool
 parse_id(struct bytes field, uint32_t *out)
@@ -48,25 +40,18 @@ parse_id(struct bytes field, uint32_t *out)
 bool
 passwd_parse_line(struct bytes line, struct passwd_entry *out)
 {
-	struct bytes        field[FIELDS], rest = line;
+	struct bytes        field[FIELDS];
 	struct passwd_entry entry;
 
-	/* the last field has no colon behind it and may be empty */
-	for (size_t i = 0; i < FIELDS; i++) {
-		size_t colon = bytes_find(rest, ':');
-
-		if ((colon == rest.n) != (i == FIELDS - 1))
-			return false;
-		field[i] = bytes_first(rest, colon);
-		rest = bytes_from(rest, colon + 1);
-	}
+	if (!colon_line_split(line, field, FIELDS))
+		return false;
 	entry = (struct passwd_entry){
 		.name = field[0],
 		.gecos = field[4],
 		.home = field[5],
 		.shell = field[6],
 	};
-	if (!is_clean(line) || !passwd_name_is_valid(entry.name) ||
+	if (!passwd_name_is_valid(entry.name) ||
 	    !parse_id(field[2], &entry.uid) || !parse_id(field[3], &entry.gid) ||
 	    !bytes_start(entry.home, BYTES("/")))
 		return false;
@@ -93,16 +78,11 @@ passwd_next(struct bytes *rest, struct passwd_entry *out, unsigned *line)
 {
 	struct bytes text;
 
-	while (bytes_split(rest, '\n', &text)) {
-		if (line)
-			++*line;
-		if (text.n == 0 || text.p[0] == '#')
-			continue;
-		if (!passwd_parse_line(text, out))
-			*out = (struct passwd_entry){ 0 };
-		return true;
-	}
-	return false;
+	if (!colon_line_next(rest, &text, line))
+		return false;
+	if (!passwd_parse_line(text, out))
+		*out = (struct passwd_entry){ 0 };
+	return true;
 }
 
 bool

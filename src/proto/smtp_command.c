@@ -84,21 +84,53 @@ parse_body(struct smtp_mail *mail, struct bytes value)
 	return SMTP_ARGUMENT_OK;
 }
 
+static bool
+is_hex(char c)
+{
+	return byte_is_digit(c) || (c >= 'A' && c <= 'F');
+}
+
+/* RFC 3461 section 4: printable, no blank; '+' and two hexadecimal digits for the rest. */
+static bool
+is_xtext(struct bytes text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (!byte_is_print(text.p[i]) || text.p[i] == ' ' || text.p[i] == '=')
+			return false;
+		if (text.p[i] == '+' &&
+		    (text.n - i < 3 || !is_hex(text.p[i + 1]) || !is_hex(text.p[i + 2])))
+			return false;
+	}
+	return text.n > 0;
+}
+
 static enum smtp_argument
-parse_parameter(struct smtp_mail *mail, struct bytes parameter)
+parse_auth(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->has_auth || !is_xtext(value))
+		return SMTP_ARGUMENT_VALUE;
+	mail->has_auth = true;
+	return SMTP_ARGUMENT_OK;
+}
+
+static enum smtp_argument
+parse_parameter(struct smtp_mail *mail, struct bytes parameter, bool offers_auth)
 {
 	static const struct {
 		struct bytes keyword;
 		enum smtp_argument (*parse)(struct smtp_mail *, struct bytes);
+		bool is_of_auth;
 	} parameters[] = {
-		{ BYTES_INIT("SIZE"), parse_size },
-		{ BYTES_INIT("BODY"), parse_body },
+		{ BYTES_INIT("SIZE"), parse_size, false },
+		{ BYTES_INIT("BODY"), parse_body, false },
+		{ BYTES_INIT("AUTH"), parse_auth, true },
 	};
 	size_t       equals = bytes_find(parameter, '=');
 	struct bytes keyword = bytes_first(parameter, equals);
 
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
-		if (bytes_equal_nocase(keyword, parameters[i].keyword))
+		if (bytes_equal_nocase(keyword, parameters[i].keyword) &&
+		    (offers_auth || !parameters[i].is_of_auth))
 			return parameters[i].parse(
 			    mail, bytes_from(parameter, equals + 1));
 	return SMTP_ARGUMENT_PARAMETER;
@@ -112,7 +144,7 @@ is_apart(struct bytes rest)
 }
 
 enum smtp_argument
-smtp_mail_parse(struct smtp_mail *mail, struct bytes arg)
+smtp_mail_parse(struct smtp_mail *mail, struct bytes arg, bool offers_auth)
 {
 	struct bytes     rest, parameter;
 	enum path_result path;
@@ -127,7 +159,7 @@ smtp_mail_parse(struct smtp_mail *mail, struct bytes arg)
 		enum smtp_argument result = SMTP_ARGUMENT_OK;
 
 		if (parameter.n > 0)
-			result = parse_parameter(mail, parameter);
+			result = parse_parameter(mail, parameter, offers_auth);
 		if (result != SMTP_ARGUMENT_OK)
 			return result;
 	}

@@ -58,10 +58,15 @@ struct smtp_mail {
 	uint64_t           size;    /* RFC 1870; 0 when not told */
 	bool               has_body;
 	enum envelope_body body;    /* RFC 6152 */
+	bool               has_auth; /* RFC 4954 section 5; of no use to us */
 };
 
-/* The argument of MAIL, "FROM:<...> ...", and of RCPT, "TO:<...>"; they borrow. */
-enum smtp_argument smtp_mail_parse(struct smtp_mail *mail, struct bytes arg);
+/*
+ * The argument of MAIL, "FROM:<...> ...", and of RCPT, "TO:<...>"; they borrow. The
+ * parameter AUTH is known where the server offers AUTH.
+ */
+enum smtp_argument smtp_mail_parse(
+    struct smtp_mail *mail, struct bytes arg, bool offers_auth);
 /* For <Postmaster> the domain is empty. */
 enum smtp_argument smtp_rcpt_parse(struct address *path, struct bytes arg);
 

@@ -85,9 +85,29 @@ greet_ehlo(struct smtp_server *s, struct bytes arg)
 	    "250-%.*s\r\n"
 	    "250-PIPELINING\r\n"
 	    "250-SIZE %" PRIu64 "\r\n"
-	    "250-8BITMIME\r\n"
-	    "250 ENHANCEDSTATUSCODES\r\n",
+	    "250-8BITMIME\r\n",
 	    BYTES_ARG(s->policy->hostname), s->policy->size_max);
+	if (smtp_starttls_is_offered(s))
+		buf_add_string(&s->out, "250-STARTTLS\r\n");
+	if (smtp_auth_is_offered(s))
+		buf_add_string(&s->out, "250-AUTH PLAIN LOGIN\r\n");
+	buf_add_string(&s->out, "250 ENHANCEDSTATUSCODES\r\n");
+}
+
+/* Not open yet. The line of MAIL need not live on. */
+static void
+begin_transaction(struct smtp_server *s, const struct smtp_mail *mail)
+{
+	struct envelope *e = &s->transaction.envelope;
+
+	s->out.failed |= !smtp_transaction_begin(&s->transaction, mail);
+	e->listener = s->policy->listener;
+	e->peer_address = s->peer_address;
+	e->peer_name = s->peer_name;
+	e->helo = buf_bytes(&s->helo);
+	e->esmtp = s->esmtp;
+	e->tls = buf_bytes(&s->tls);
+	e->user = buf_bytes(&s->user);
 }
 
 static void
@@ -101,9 +121,8 @@ begin_mail(struct smtp_server *s, struct bytes arg)
 		[SMTP_ARGUMENT_PARAMETER] = { 555, { 5, 5, 4 },
 		    BYTES_INIT("parameter not recognized") },
 	};
-	struct envelope   *e = &s->transaction.envelope;
 	struct smtp_mail   mail;
-	enum smtp_argument result = smtp_mail_parse(&mail, arg);
+	enum smtp_argument result = smtp_mail_parse(&mail, arg, s->policy->auth);
 
 	if (result != SMTP_ARGUMENT_OK) {
 		smtp_server_reply(s, refusals[result]);
@@ -113,14 +132,14 @@ begin_mail(struct smtp_server *s, struct bytes arg)
 		smtp_server_reply(s, SMTP_REPLY(552, 5, 3, 4, "message too large"));
 		return;
 	}
-	s->out.failed |= !smtp_transaction_begin(&s->transaction, &mail);
-	e->listener = s->policy->listener;
-	e->peer_address = s->peer_address;
-	e->peer_name = s->peer_name;
-	e->helo = buf_bytes(&s->helo);
-	e->esmtp = s->esmtp;
-	s->state = SMTP_STATE_OPEN;
-	smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 0, "ok"));
+	begin_transaction(s, &mail);
+	if (smtp_sender_is_asked(s, &mail)) {
+		address_add_canonical(&s->sender, &mail.path);
+		s->out.failed |= s->sender.failed;
+		smtp_server_ask(s, SMTP_QUESTION_SENDER);
+	} else {
+		smtp_server_open_transaction(s);
+	}
 }
 
 /*
@@ -251,6 +270,9 @@ quit(struct smtp_server *s, struct bytes arg)
 
 /* --- which command may come when --- */
 
+/* What must be there before it, on a listener that has such rules. */
+enum precondition { AFTER_NOTHING, AFTER_TLS, AFTER_AUTH };
+
 enum argument_rule { ARGUMENT_ANY, ARGUMENT_NONE, ARGUMENT_NEEDED };
 
 typedef void handler(struct smtp_server *s, struct bytes arg);
@@ -260,32 +282,36 @@ typedef void handler(struct smtp_server *s, struct bytes arg);
 	{ [SMTP_STATE_START] = (handle), [SMTP_STATE_READY] = (handle), \
 	    [SMTP_STATE_OPEN] = (handle) }
 
-/* An empty cell means refusal: 503. */
+/*
+ * An empty cell means refusal: 503. BDAT needs nothing before it, because its octets are to be
+ * dropped in any case; it is refused itself.
+ */
 static const struct {
+	enum precondition  after;
 	enum argument_rule argument;
 	handler           *handle[SMTP_STATES];
 } rules[SMTP_VERBS] = {
-	[SMTP_UNKNOWN]  = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unknown) },
-	[SMTP_AUTH]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
-	[SMTP_BDAT]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_bdat) },
-	[SMTP_DATA]     = { ARGUMENT_NONE,   { [SMTP_STATE_OPEN] = begin_data } },
-	[SMTP_EHLO]     = { ARGUMENT_ANY,    AT_ANY_TIME(greet_ehlo) },
-	[SMTP_ETRN]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
-	[SMTP_EXPN]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
-	[SMTP_HELO]     = { ARGUMENT_ANY,    AT_ANY_TIME(greet_helo) },
-	[SMTP_HELP]     = { ARGUMENT_ANY,    AT_ANY_TIME(help) },
-	[SMTP_MAIL]     = { ARGUMENT_ANY,    { [SMTP_STATE_READY] = begin_mail } },
-	[SMTP_NOOP]     = { ARGUMENT_ANY,    AT_ANY_TIME(do_nothing) },
-	[SMTP_QUIT]     = { ARGUMENT_NONE,   AT_ANY_TIME(quit) },
-	[SMTP_RCPT]     = { ARGUMENT_ANY,    { [SMTP_STATE_OPEN] = begin_rcpt } },
-	[SMTP_RSET]     = { ARGUMENT_NONE,   AT_ANY_TIME(reset) },
-	[SMTP_STARTTLS] = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
-	[SMTP_TURN]     = { ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
-	[SMTP_VRFY]     = { ARGUMENT_NEEDED, AT_ANY_TIME(verify) },
+	[SMTP_UNKNOWN]  = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unknown) },
+	[SMTP_AUTH]     = { AFTER_TLS,     ARGUMENT_NEEDED, { [SMTP_STATE_READY] = smtp_auth_begin } },
+	[SMTP_BDAT]     = { AFTER_NOTHING, ARGUMENT_ANY,    AT_ANY_TIME(refuse_bdat) },
+	[SMTP_DATA]     = { AFTER_AUTH,    ARGUMENT_NONE,   { [SMTP_STATE_OPEN] = begin_data } },
+	[SMTP_EHLO]     = { AFTER_NOTHING, ARGUMENT_ANY,    AT_ANY_TIME(greet_ehlo) },
+	[SMTP_ETRN]     = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_EXPN]     = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_HELO]     = { AFTER_NOTHING, ARGUMENT_ANY,    AT_ANY_TIME(greet_helo) },
+	[SMTP_HELP]     = { AFTER_NOTHING, ARGUMENT_ANY,    AT_ANY_TIME(help) },
+	[SMTP_MAIL]     = { AFTER_AUTH,    ARGUMENT_ANY,    { [SMTP_STATE_READY] = begin_mail } },
+	[SMTP_NOOP]     = { AFTER_NOTHING, ARGUMENT_ANY,    AT_ANY_TIME(do_nothing) },
+	[SMTP_QUIT]     = { AFTER_NOTHING, ARGUMENT_NONE,   AT_ANY_TIME(quit) },
+	[SMTP_RCPT]     = { AFTER_AUTH,    ARGUMENT_ANY,    { [SMTP_STATE_OPEN] = begin_rcpt } },
+	[SMTP_RSET]     = { AFTER_NOTHING, ARGUMENT_NONE,   AT_ANY_TIME(reset) },
+	[SMTP_STARTTLS] = { AFTER_NOTHING, ARGUMENT_NONE,   AT_ANY_TIME(smtp_starttls_begin) },
+	[SMTP_TURN]     = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
+	[SMTP_VRFY]     = { AFTER_TLS,     ARGUMENT_NEEDED, AT_ANY_TIME(verify) },
 };
 /* clang-format on */
 
-/* What MAIL, RCPT or DATA lack in that state. */
+/* What AUTH, MAIL, RCPT or DATA lack in that state. */
 static const struct smtp_reply out_of_sequence[SMTP_STATES] = {
 	[SMTP_STATE_START] = { 503, { 5, 5, 1 }, BYTES_INIT("EHLO or HELO first") },
 	[SMTP_STATE_READY] = { 503, { 5, 5, 1 }, BYTES_INIT("MAIL first") },
@@ -299,16 +325,41 @@ argument_fits(enum argument_rule rule, struct bytes arg)
 	return rule == ARGUMENT_ANY || (rule == ARGUMENT_NONE) == (arg.n == 0);
 }
 
+/* What a command must not even be looked at for; NULL when nothing is. */
+static const struct smtp_reply *
+listener_refusal(const struct smtp_server *s, enum smtp_verb verb)
+{
+	static const struct smtp_reply no_auth = { 502, { 5, 5, 1 },
+		BYTES_INIT("command not implemented") };
+	static const struct smtp_reply no_tls_yet = { 530, { 5, 7, 0 },
+		BYTES_INIT("STARTTLS first") };
+	static const struct smtp_reply no_user_yet = { 530, { 5, 7, 0 },
+		BYTES_INIT("AUTH first") };
+	enum precondition after = rules[verb].after;
+
+	if (verb == SMTP_AUTH && !s->policy->auth)
+		return &no_auth;
+	if (after >= AFTER_TLS && smtp_starttls_is_due(s))
+		return &no_tls_yet;
+	if (after >= AFTER_AUTH && s->policy->auth && s->user.len == 0)
+		return &no_user_yet;
+	return NULL;
+}
+
 void
 smtp_dialog_command(struct smtp_server *s, struct bytes line)
 {
-	struct smtp_command cmd;
-	handler            *handle;
+	const struct smtp_reply *refusal;
+	struct smtp_command      cmd;
+	handler                 *handle;
 
 	if (!smtp_command_parse(&cmd, line))
 		cmd = (struct smtp_command){ SMTP_UNKNOWN, BYTES("") };
+	refusal = listener_refusal(s, cmd.verb);
 	handle = rules[cmd.verb].handle[s->state];
-	if (handle == NULL)
+	if (refusal != NULL)
+		smtp_server_reply(s, *refusal);
+	else if (handle == NULL)
 		smtp_server_reply(s, out_of_sequence[s->state]);
 	else if (!argument_fits(rules[cmd.verb].argument, cmd.arg))
 		smtp_server_reply(

@@ -1,13 +1,56 @@
 #include "proto/smtp_server_private.h"
 
+#include "mail/date.h"
+
 /*
- * Input for one SMTP_BODY. The header filter may bring what it held back before on
- * top of it.
+ * Input for one SMTP_BODY. The header filter may bring what it held back before, and
+ * fields that are missing, on top of it.
  */
 enum { DATA_CHUNK = SMTP_BODY_CHUNK - 1024 };
 
+/* A whole field that we add; the name of a host is no longer than 255. */
+enum { FIELD_MAX = 512 };
+
 /* What a client may send in vain, beyond twice the size limit. */
 enum { DRAIN_SLACK = 1024 * 1024 };
+
+/*
+ * RFC 6409 section 8.1 and 8.2: what every message must or should have, for those that come
+ * from where they are written. False: no memory.
+ */
+static bool
+add_missing_fields(struct smtp_server *s)
+{
+	const struct envelope  *e = &s->transaction.envelope;
+	struct header_addition *missing = s->header.missing;
+	struct arena           *arena = &s->transaction.arena;
+	struct buf              text;
+
+	buf_init(&text, FIELD_MAX);
+	buf_add_string(&text, "Date: ");
+	date_add_rfc5322(&text, e->arrival_ms);
+	buf_add_char(&text, '\n');
+	missing[0].name = BYTES("Date");
+	missing[0].field = arena_copy(arena, buf_bytes(&text));
+	buf_clear(&text);
+	buf_addf(&text, "Message-ID: <%s@%.*s>\n", id_text(&e->id).p,
+	    BYTES_ARG(s->policy->hostname));
+	missing[1].name = BYTES("Message-ID");
+	missing[1].field = arena_copy(arena, buf_bytes(&text));
+	buf_finish(&text);
+	return missing[0].field.p != NULL && missing[1].field.p != NULL;
+}
+
+void
+smtp_intake_begin(struct smtp_server *s)
+{
+	s->state = SMTP_STATE_DATA;
+	s->body_failed = false;
+	s->data = (struct smtp_data){ .is_ended = false };
+	s->header = (struct header_filter){ .hops = 0 };
+	if (s->policy->auth && !add_missing_fields(s))
+		s->out.failed = true;
+}
 
 /* Whether what comes in is still worth keeping. */
 static bool

@@ -1,5 +1,7 @@
 #include "proto/smtp_line.h"
 
+#include "proto/sasl.h"
+
 static void
 drop_octets(struct smtp_line *l, struct bytes *input)
 {
@@ -35,19 +37,31 @@ skip(struct smtp_line *l, struct bytes *input)
 }
 
 static enum smtp_line_result
-begin_skipping(struct smtp_line *l, struct bytes *input)
+begin_skipping(struct smtp_line *l, struct bytes *input, size_t max)
 {
 	l->is_skipped = true;
-	l->seen_cr = input->p[SMTP_LINE_MAX - 1] == '\r';
-	*input = bytes_from(*input, SMTP_LINE_MAX);
+	l->seen_cr = input->p[max - 1] == '\r';
+	*input = bytes_from(*input, max);
 	return SMTP_LINE_TOO_LONG;
 }
 
+/* How long a line that begins so may be. */
+static size_t
+line_max(enum smtp_line_kind kind, struct bytes input)
+{
+	if (kind == SMTP_LINE_RESPONSE)
+		return SASL_LINE_MAX;
+	if (kind == SMTP_LINE_COMMAND_OR_AUTH && bytes_start_nocase(input, BYTES("AUTH ")))
+		return SASL_LINE_MAX;
+	return SMTP_LINE_MAX;
+}
+
 enum smtp_line_result
-smtp_line_next(struct smtp_line *l, struct bytes *input, struct bytes *line)
+smtp_line_next(struct smtp_line *l, enum smtp_line_kind kind, struct bytes *input,
+    struct bytes *line)
 {
 	enum smtp_line_result skipped;
-	size_t                lf;
+	size_t                lf, max;
 
 	drop_octets(l, input);
 	if (l->is_skipped) {
@@ -55,9 +69,10 @@ smtp_line_next(struct smtp_line *l, struct bytes *input, struct bytes *line)
 		if (skipped != SMTP_LINE_OK)
 			return skipped;
 	}
-	lf = bytes_find(bytes_first(*input, SMTP_LINE_MAX), '\n');
-	if (lf == SMTP_LINE_MAX)
-		return begin_skipping(l, input);
+	max = line_max(kind, *input);
+	lf = bytes_find(bytes_first(*input, max), '\n');
+	if (lf == max)
+		return begin_skipping(l, input, max);
 	if (lf == input->n)
 		return SMTP_LINE_MORE;
 	*line = bytes_first(*input, lf > 0 ? lf - 1 : 0);

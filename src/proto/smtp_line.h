@@ -14,6 +14,13 @@
 /* CRLF included. RFC 5321 section 4.5.3.1.4 asks for 512, extensions for more. */
 enum { SMTP_LINE_MAX = 2048 };
 
+/* What the next line may be. One that carries SASL may be SASL_LINE_MAX long. */
+enum smtp_line_kind {
+	SMTP_LINE_COMMAND,
+	SMTP_LINE_COMMAND_OR_AUTH, /* only one that begins with AUTH may be so long */
+	SMTP_LINE_RESPONSE,
+};
+
 /* Zeroed is the start of a stream. */
 struct smtp_line {
 	uint64_t octets;     /* to be dropped before the next line: BDAT */
@@ -30,9 +37,10 @@ enum smtp_line_result {
 
 /*
  * Take one line off the front of *input. line, without its CRLF, borrows from it.
- * The results are the same for every way to cut the stream.
+ * The kind matters where a line begins. The results are the same for every way to cut the
+ * stream.
  */
-enum smtp_line_result smtp_line_next(
-    struct smtp_line *l, struct bytes *input, struct bytes *line);
+enum smtp_line_result smtp_line_next(struct smtp_line *l, enum smtp_line_kind kind,
+    struct bytes *input, struct bytes *line);
 
 #endif

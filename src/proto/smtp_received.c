@@ -10,18 +10,22 @@
 enum { NAME_MAX_BYTES = 255, PATH_MAX_BYTES = 320 };
 
 static void
-add_name(struct buf *b, struct bytes name)
+add_safe(struct buf *b, struct bytes text, const char *marks)
 {
-	static const char marks[] = "-_.:[]";
-
-	name = bytes_first(name, NAME_MAX_BYTES);
-	for (size_t i = 0; i < name.n; i++) {
-		char c = name.p[i];
+	text = bytes_first(text, NAME_MAX_BYTES);
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
 		bool is_safe = byte_is_alpha(c) || byte_is_digit(c) ||
 		    (c != '\0' && strchr(marks, c) != NULL);
 
 		buf_add_char(b, is_safe ? c : '?');
 	}
+}
+
+static void
+add_name(struct buf *b, struct bytes name)
+{
+	add_safe(b, name, "-_.:[]");
 }
 
 static void
@@ -41,17 +45,59 @@ add_peer(struct buf *b, const struct envelope *envelope)
 	buf_add_string(b, "])");
 }
 
-void
-smtp_received_add(
-    struct buf *b, struct bytes hostname, const struct envelope *envelope)
+/*
+ * Some domain must stand there (RFC 5321 section 4.4). One below "invalid" is nobody's
+ * (RFC 6761 section 6.4); "localhost" would be a lie, and filters look for that one.
+ */
+static void
+add_client(struct buf *b, const struct envelope *envelope, bool is_hidden)
 {
-	buf_add_string(b, "Received: from ");
+	if (is_hidden) {
+		buf_add_string(b, "authenticated.invalid");
+		return;
+	}
 	add_name(b, envelope->helo);
 	add_peer(b, envelope);
+}
+
+/* RFC 3848. Whoever said HELO speaks SMTP, whatever is below. */
+static const char *
+protocol(const struct envelope *envelope)
+{
+	static const char *const names[2][2] = {
+		{ "ESMTP", "ESMTPA" },
+		{ "ESMTPS", "ESMTPSA" },
+	};
+
+	if (!envelope->esmtp)
+		return "SMTP";
+	return names[envelope->tls.n > 0][envelope->user.n > 0];
+}
+
+/* "with" and "id", a comment on TLS between them. */
+static void
+add_transport(struct buf *b, const struct envelope *envelope)
+{
+	buf_addf(b, " with %s", protocol(envelope));
+	if (envelope->tls.n > 0) {
+		buf_add_string(b, " (");
+		add_safe(b, envelope->tls, "-_. ");
+		buf_add_string(b, ")\n\t");
+	} else {
+		buf_add_char(b, ' ');
+	}
+	buf_addf(b, "id %s", id_text(&envelope->id).p);
+}
+
+void
+smtp_received_add(struct buf *b, struct bytes hostname,
+    const struct envelope *envelope, bool hides_client)
+{
+	buf_add_string(b, "Received: from ");
+	add_client(b, envelope, hides_client);
 	buf_add_string(b, "\n\tby ");
 	add_name(b, hostname);
-	buf_addf(b, " with %s id %s", envelope->esmtp ? "ESMTP" : "SMTP",
-	    id_text(&envelope->id).p);
+	add_transport(b, envelope);
 	if (envelope->n_recipients == 1) {
 		buf_add_string(b, "\n\tfor <");
 		printable_add(b, envelope->recipients[0].original, PATH_MAX_BYTES);

@@ -5,6 +5,8 @@
 #ifndef AMPEL_PROTO_SMTP_RECEIVED_H
 #define AMPEL_PROTO_SMTP_RECEIVED_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "mail/envelope.h"
@@ -12,9 +14,10 @@
 /*
  * The whole field, LF line ends. What the client said of itself is reduced to
  * harmless characters, for it stands where people and programs look for facts. The
- * recipient is named only when there is one: others are nobody's business.
+ * recipient is named only when there is one: others are nobody's business. hides_client:
+ * nothing of the client's address and name is told.
  */
-void smtp_received_add(
-    struct buf *b, struct bytes hostname, const struct envelope *envelope);
+void smtp_received_add(struct buf *b, struct bytes hostname,
+    const struct envelope *envelope, bool hides_client);
 
 #endif

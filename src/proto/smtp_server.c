@@ -20,6 +20,9 @@ smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
 	buf_init(&s->in, SMTP_INPUT_MAX);
 	buf_init(&s->out, OUTPUT_MAX);
 	buf_init(&s->helo, SMTP_HELO_MAX);
+	buf_init(&s->tls, SMTP_TLS_MAX);
+	buf_init(&s->user, SASL_USER_MAX);
+	buf_init(&s->sender, SMTP_LINE_MAX);
 	buf_init(&s->recipient, SMTP_LINE_MAX);
 	buf_init(&s->original, SMTP_LINE_MAX);
 	buf_init(&s->decoded, SMTP_BODY_CHUNK);
@@ -32,6 +35,7 @@ static void
 release_transaction(struct smtp_server *s)
 {
 	smtp_transaction_reset(&s->transaction);
+	buf_finish(&s->sender);
 	buf_finish(&s->recipient);
 	buf_finish(&s->original);
 	buf_finish(&s->decoded);
@@ -39,10 +43,11 @@ release_transaction(struct smtp_server *s)
 	s->body_shown = false;
 }
 
+/* It may have held a password. */
 static void
 release_input(struct smtp_server *s)
 {
-	buf_finish(&s->in);
+	buf_wipe(&s->in);
 	s->in_used = 0;
 }
 
@@ -51,8 +56,11 @@ smtp_server_finish(struct smtp_server *s)
 {
 	release_transaction(s);
 	release_input(s);
+	sasl_finish(&s->sasl);
 	buf_finish(&s->out);
 	buf_finish(&s->helo);
+	buf_finish(&s->tls);
+	buf_finish(&s->user);
 }
 
 void
@@ -118,6 +126,13 @@ smtp_server_ask(struct smtp_server *s, enum smtp_question question)
 }
 
 void
+smtp_server_open_transaction(struct smtp_server *s)
+{
+	s->state = SMTP_STATE_OPEN;
+	smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 0, "ok"));
+}
+
+void
 smtp_server_end_transaction(struct smtp_server *s)
 {
 	s->discard_due |= s->has_file;
@@ -131,6 +146,7 @@ static void
 end_silently(struct smtp_server *s)
 {
 	smtp_server_end_transaction(s);
+	sasl_finish(&s->sasl);
 	release_input(s);
 	s->state = SMTP_STATE_CLOSING;
 }
@@ -185,7 +201,7 @@ smtp_server_gone(struct smtp_server *s)
 static void
 check_limits(struct smtp_server *s)
 {
-	bool is_idle = s->state <= SMTP_STATE_READY;
+	bool is_idle = !smtp_server_is_in_transaction(s);
 
 	if (s->in.failed || s->out.failed || s->decoded.failed || s->body.failed) {
 		s->out.failed = false;
@@ -206,10 +222,26 @@ smtp_server_room(const struct smtp_server *s)
 	return SMTP_INPUT_MAX - (s->in.len - s->in_used);
 }
 
+/* Growing by itself the buffer could leave a copy of a password behind. */
+static void
+make_room(struct smtp_server *s, size_t n)
+{
+	struct buf bigger;
+
+	if (n < s->in.cap - s->in.len)
+		return;
+	buf_init(&bigger, SMTP_INPUT_MAX);
+	buf_room(&bigger, s->in.len + n);
+	buf_add_bytes(&bigger, buf_bytes(&s->in));
+	buf_wipe(&s->in);
+	s->in = bigger;
+}
+
 void
 smtp_server_feed(struct smtp_server *s, struct bytes input)
 {
-	if (s->state == SMTP_STATE_CLOSING)
+	if (s->state == SMTP_STATE_CLOSING || input.n == 0 ||
+	    smtp_starttls_forbids_input(s))
 		return;
 	if (input.n > smtp_server_room(s)) {
 		smtp_server_end(
@@ -218,6 +250,7 @@ smtp_server_feed(struct smtp_server *s, struct bytes input)
 	}
 	buf_drop(&s->in, s->in_used);
 	s->in_used = 0;
+	make_room(s, input.n);
 	buf_add_bytes(&s->in, input);
 }
 
@@ -225,6 +258,12 @@ static struct bytes
 unused_input(const struct smtp_server *s)
 {
 	return bytes_from(buf_bytes(&s->in), s->in_used);
+}
+
+bool
+smtp_server_has_input(const struct smtp_server *s)
+{
+	return unused_input(s).n > 0;
 }
 
 struct bytes
@@ -243,6 +282,32 @@ smtp_server_sent(struct smtp_server *s, size_t n)
 
 /* --- steps: each consumes some input, false when there is not enough of it --- */
 
+static enum smtp_line_kind
+line_kind(const struct smtp_server *s)
+{
+	if (s->state == SMTP_STATE_AUTH)
+		return SMTP_LINE_RESPONSE;
+	return smtp_auth_is_offered(s) ? SMTP_LINE_COMMAND_OR_AUTH : SMTP_LINE_COMMAND;
+}
+
+static void
+take_line(struct smtp_server *s, struct bytes line)
+{
+	if (s->state == SMTP_STATE_AUTH)
+		smtp_auth_line(s, line);
+	else
+		smtp_dialog_command(s, line);
+}
+
+/* An exchange of SASL does not outlive it. */
+static void
+refuse_long_line(struct smtp_server *s)
+{
+	if (s->state == SMTP_STATE_AUTH)
+		smtp_auth_over(s);
+	smtp_server_reply(s, SMTP_REPLY(500, 5, 5, 6, "line too long"));
+}
+
 static bool
 command_step(struct smtp_server *s)
 {
@@ -250,16 +315,16 @@ command_step(struct smtp_server *s)
 	struct bytes line;
 	bool         more = true;
 
-	switch (smtp_line_next(&s->line, &rest, &line)) {
+	switch (smtp_line_next(&s->line, line_kind(s), &rest, &line)) {
 	case SMTP_LINE_MORE:
 		more = false;
 		break;
 	case SMTP_LINE_OK:
 		s->in_used = s->in.len - rest.n;
-		smtp_dialog_command(s, line);
+		take_line(s, line);
 		return true;
 	case SMTP_LINE_TOO_LONG:
-		smtp_server_reply(s, SMTP_REPLY(500, 5, 5, 6, "line too long"));
+		refuse_long_line(s);
 		break;
 	case SMTP_LINE_BARE_LF:
 		smtp_server_end(s,
@@ -300,6 +365,9 @@ static enum smtp_event
 question_event(struct smtp_server *s)
 {
 	static const enum smtp_event events[] = {
+		[SMTP_QUESTION_HANDSHAKE] = SMTP_HANDSHAKE,
+		[SMTP_QUESTION_AUTH] = SMTP_ASK_AUTH,
+		[SMTP_QUESTION_SENDER] = SMTP_ASK_SENDER,
 		[SMTP_QUESTION_RECIPIENT] = SMTP_ASK_RECIPIENT,
 		[SMTP_QUESTION_DATA] = SMTP_ASK_DATA,
 		[SMTP_QUESTION_COMMIT] = SMTP_COMMIT,
@@ -382,12 +450,15 @@ smtp_server_answer_recipient(
 		    BYTES_INIT("not a domain of this server, relaying denied") },
 		[SMTP_RECIPIENT_TRY_LATER] = { 451, { 4, 3, 0 },
 		    BYTES_INIT("cannot be looked up now, try again later") },
+		[SMTP_RECIPIENT_LIMIT] = { 450, { 4, 7, 1 },
+		    BYTES_INIT("too many recipients today, try again later") },
 	};
 
 	if (s->question != SMTP_QUESTION_RECIPIENT)
 		return;
 	s->question = SMTP_NO_QUESTION;
-	if (answer == SMTP_RECIPIENT_OK) {
+	if (answer == SMTP_RECIPIENT_OK ||
+	    (answer == SMTP_RECIPIENT_NOT_OURS && s->may_relay)) {
 		accept_recipient(s);
 		return;
 	}
@@ -411,11 +482,9 @@ smtp_server_answer_data(
 	e->id = *id;
 	e->arrival_ms = now_ms;
 	s->has_file = true;
-	s->body_failed = false;
-	s->data = (struct smtp_data){ .is_ended = false };
-	s->header = (struct header_filter){ .hops = 0 };
-	s->state = SMTP_STATE_DATA;
-	smtp_received_add(&s->body, s->policy->hostname, e);
+	smtp_intake_begin(s);
+	smtp_received_add(&s->body, s->policy->hostname, e,
+	    s->policy->hide_client && e->user.n > 0);
 	smtp_server_reply(s,
 	    SMTP_REPLY(354, 0, 0, 0, "go on, a dot on a line by itself ends it"));
 }

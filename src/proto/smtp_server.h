@@ -1,7 +1,8 @@
 /*
  * The server's side of SMTP, RFC 5321, with PIPELINING (RFC 2920), SIZE (RFC
- * 1870), 8BITMIME (RFC 6152) and ENHANCEDSTATUSCODES (RFC 2034): one session as
- * an engine without I/O. The driver feeds bytes, takes events in a loop, answers
+ * 1870), 8BITMIME (RFC 6152), ENHANCEDSTATUSCODES (RFC 2034), STARTTLS (RFC 3207),
+ * AUTH (RFC 4954) and the duties of submission (RFC 6409): one session as an engine
+ * without I/O. The driver feeds bytes, takes events in a loop, answers
  * questions, and sends output.
  *
  *     smtp_server_init; smtp_server_greet or smtp_server_refuse
@@ -28,6 +29,8 @@
 #include "mail/envelope.h"
 #include "mail/header.h"
 #include "mail/id.h"
+#include "mail/listener.h"
+#include "proto/sasl.h"
 #include "proto/smtp_data.h"
 #include "proto/smtp_line.h"
 #include "proto/smtp_reply.h"
@@ -38,6 +41,7 @@ enum {
 	SMTP_BODY_CHUNK = 16 * 1024,       /* the most that one SMTP_BODY carries */
 	SMTP_OUTPUT_HIGH = 4 * 1024,       /* that much output asks to be sent */
 	SMTP_HELO_MAX = 255,
+	SMTP_TLS_MAX = 127, /* of the text that describes TLS */
 };
 
 /* Per listener; lives longer than its sessions. */
@@ -50,12 +54,26 @@ struct smtp_policy {
 	size_t       hops_max;
 	bool         bounce_single_recipient;
 	bool         refuse_relay_probes;
+	/* LISTENER_STARTTLS: offered; _REQUIRED: nothing but EHLO, NOOP, QUIT, RSET, HELP and
+	 * STARTTLS before it (530 5.7.0). */
+	enum listener_tls tls;
+	/*
+	 * A submission service: AUTH is offered once TLS is there, and required before MAIL
+	 * (530 5.7.0); missing Date and Message-ID fields are added. False: AUTH is
+	 * not offered and not accepted, in any state, under TLS or not (502 5.5.1).
+	 */
+	bool              auth;
+	bool              any_sender;  /* the reverse-path is not asked about */
+	bool              hide_client; /* Received: of an authenticated user does not tell his address */
 };
 
 enum smtp_event {
 	SMTP_MORE,          /* nothing to do before more input comes */
 	SMTP_WAIT,          /* a question is open */
 	SMTP_FLUSH,         /* much output waits: send it before calling again */
+	SMTP_HANDSHAKE,     /* send the output, then the handshake, then smtp_server_secured */
+	SMTP_ASK_AUTH,      /* question: smtp_server_user, _password; answer_auth */
+	SMTP_ASK_SENDER,    /* question: is smtp_server_sender the user's own? answer_sender */
 	SMTP_ASK_RECIPIENT, /* question: smtp_server_recipient; answer_recipient */
 	SMTP_ASK_DATA,      /* question: open a message file; answer_data */
 	SMTP_BODY,          /* mail data to store: smtp_server_body */
@@ -67,8 +85,21 @@ enum smtp_event {
 enum smtp_recipient_answer {
 	SMTP_RECIPIENT_OK,
 	SMTP_RECIPIENT_UNKNOWN,   /* 550 5.1.1 */
-	SMTP_RECIPIENT_NOT_OURS,  /* 550 5.7.1 relaying denied */
+	SMTP_RECIPIENT_NOT_OURS,  /* who may relay: ok; others 550 5.7.1 relaying denied */
 	SMTP_RECIPIENT_TRY_LATER, /* 451 4.3.0 */
+	SMTP_RECIPIENT_LIMIT,     /* 450 4.7.1 too many recipients today */
+};
+
+enum smtp_auth_answer {
+	SMTP_AUTH_NO,        /* 535 5.7.8, the same for every reason */
+	SMTP_AUTH_YES,
+	SMTP_AUTH_TRY_LATER, /* 454 4.7.0 */
+};
+
+enum smtp_sender_answer {
+	SMTP_SENDER_NOT_OWN,   /* 553 5.7.1 */
+	SMTP_SENDER_OWN,
+	SMTP_SENDER_TRY_LATER, /* 451 4.3.0 */
 };
 
 /* A command or a message was refused, code 4xx or 5xx. */
@@ -89,6 +120,11 @@ struct smtp_server {
 	void                     *refused_context;
 	bool                      may_relay;
 	bool                      esmtp;
+	bool                      is_secure;
+	struct buf                tls;      /* what smtp_server_secured was told */
+	struct buf                user;     /* who authenticated */
+	struct sasl               sasl;
+	struct buf                sender;   /* asked for: its canonical form */
 	bool                      stopping;
 	int                       state;
 	int                       question;
@@ -134,6 +170,32 @@ size_t smtp_server_room(const struct smtp_server *s);
 void   smtp_server_feed(struct smtp_server *s, struct bytes input);
 
 enum smtp_event smtp_server_next(struct smtp_server *s);
+
+/*
+ * The connection is under TLS from here on; tls describes it ("TLSv1.3 ..."). On a listener
+ * with TLS from the first byte: before smtp_server_greet. Behind SMTP_HANDSHAKE: nothing that
+ * was said before counts (RFC 3207 section 4.2). Bytes that are fed between STARTTLS and this call were
+ * sent in the clear: they are thrown away, 501 5.5.4, and the session ends; when they were there
+ * before the 220 could go out, the 501 stands in its place.
+ */
+void smtp_server_secured(struct smtp_server *s, struct bytes tls);
+
+/*
+ * SMTP_ASK_AUTH: live until the answer, which wipes the password; smtp_refused may still
+ * read the user.
+ */
+struct bytes smtp_server_user(const struct smtp_server *s);
+struct bytes smtp_server_password(const struct smtp_server *s);
+/* user: his name as the server spells it, copied; only with YES. */
+void smtp_server_answer_auth(
+    struct smtp_server *s, enum smtp_auth_answer answer, struct bytes user);
+/* Who authenticated; empty: nobody. */
+struct bytes smtp_server_authenticated(const struct smtp_server *s);
+
+/* SMTP_ASK_SENDER: the canonical form of the reverse-path; lives until it is answered. */
+struct bytes smtp_server_sender(const struct smtp_server *s);
+void smtp_server_answer_sender(
+    struct smtp_server *s, enum smtp_sender_answer answer);
 
 /* SMTP_ASK_RECIPIENT: its canonical form; lives until it is answered. */
 struct bytes smtp_server_recipient(const struct smtp_server *s);

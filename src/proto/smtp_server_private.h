@@ -1,7 +1,7 @@
 /*
  * What the files of the SMTP server share: smtp_server.c moves the session on,
- * smtp_dialog.c knows the commands, smtp_intake.c takes the mail data. Nobody
- * else includes this.
+ * smtp_dialog.c knows the commands, smtp_starttls.c and smtp_auth.c two of them that
+ * take longer, smtp_intake.c takes the mail data. Nobody else includes this.
  */
 #ifndef AMPEL_PROTO_SMTP_SERVER_PRIVATE_H
 #define AMPEL_PROTO_SMTP_SERVER_PRIVATE_H
@@ -14,6 +14,7 @@ enum smtp_state {
 	SMTP_STATE_NEW,      /* not greeted yet */
 	SMTP_STATE_START,    /* greeted; before EHLO or HELO */
 	SMTP_STATE_READY,    /* no transaction is open */
+	SMTP_STATE_AUTH,     /* the next line belongs to an exchange of SASL */
 	SMTP_STATE_OPEN,     /* behind MAIL */
 	SMTP_STATE_DATA,     /* behind 354 */
 	SMTP_STATE_DATA_END, /* behind the final dot, some text not yet handed out */
@@ -23,6 +24,9 @@ enum smtp_state {
 
 enum smtp_question {
 	SMTP_NO_QUESTION,
+	SMTP_QUESTION_HANDSHAKE,
+	SMTP_QUESTION_AUTH,
+	SMTP_QUESTION_SENDER,
 	SMTP_QUESTION_RECIPIENT,
 	SMTP_QUESTION_DATA,
 	SMTP_QUESTION_COMMIT,
@@ -35,14 +39,38 @@ void smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
 
 void smtp_server_ask(struct smtp_server *s, enum smtp_question question);
 
+/* OPEN: MAIL is accepted, for a transaction that has begun. */
+void smtp_server_open_transaction(struct smtp_server *s);
 /* READY: what was open is void, and the driver drops its file. */
 void smtp_server_end_transaction(struct smtp_server *s);
 /* CLOSING, after that reply. Calm when it is closing already. */
 void smtp_server_end(struct smtp_server *s, struct smtp_reply reply);
 
+/* Whether input waits behind what is being done. */
+bool smtp_server_has_input(const struct smtp_server *s);
+
 /* One command line, without its CRLF, in the states START, READY and OPEN. */
 void smtp_dialog_command(struct smtp_server *s, struct bytes line);
 
+/* STARTTLS may be given. It must be, before anything that matters. */
+bool smtp_starttls_is_offered(const struct smtp_server *s);
+bool smtp_starttls_is_due(const struct smtp_server *s);
+void smtp_starttls_begin(struct smtp_server *s, struct bytes arg);
+/* Between STARTTLS and TLS: true, and the session ends. */
+bool smtp_starttls_forbids_input(struct smtp_server *s);
+
+bool smtp_auth_is_offered(const struct smtp_server *s);
+void smtp_auth_begin(struct smtp_server *s, struct bytes arg);
+/* One line of the exchange, without its CRLF, in the state AUTH. */
+void smtp_auth_line(struct smtp_server *s, struct bytes line);
+/* READY: the exchange has ended, what was secret in it is wiped. */
+void smtp_auth_over(struct smtp_server *s);
+
+/* Whether his right to that reverse-path is to be asked for. */
+bool smtp_sender_is_asked(const struct smtp_server *s, const struct smtp_mail *mail);
+
+/* DATA: the envelope has its id and arrival, mail data comes next. */
+void smtp_intake_begin(struct smtp_server *s);
 /* Mail data, in the state DATA. Returns how much of the input was used. */
 size_t smtp_intake_feed(struct smtp_server *s, struct bytes input);
 /*

@@ -393,7 +393,7 @@ want_agent(struct user *u)
 	buf_init(&frame, FRAME_MAX);
 	msg_want_deliver_add(
 	    &frame, &(struct msg_want_deliver){ bytes_of(u->name) });
-	service_control_send(buf_bytes(&frame));
+	service_control_send(buf_bytes(&frame), NULL, 0);
 	buf_finish(&frame);
 }
 
@@ -423,6 +423,19 @@ deliver(struct flight *f, const struct route *route)
 		want_agent(u);
 }
 
+/*
+ * An authenticated user or inside host sent it elsewhere. It stays in the queue until
+ * something delivers it, and is held when that takes longer than the queue keeps mail.
+ */
+static void
+wait_for_remote(struct flight *f)
+{
+	const struct outcome outcome = { OUTCOME_DEFERRED, { 4, 3, 2 },
+		BYTES_INIT("delivery to other hosts is not there yet") };
+
+	schedule_outcome(f, &outcome);
+}
+
 static void
 on_route(const struct route *route, void *context)
 {
@@ -438,8 +451,7 @@ on_route(const struct route *route, void *context)
 		fail(f, STATUS(5, 1, 1), BYTES("no such user here"));
 		break;
 	case ROUTE_NOT_OURS:
-		fail(f, STATUS(5, 3, 2),
-		    BYTES("delivery to other hosts is not there yet"));
+		wait_for_remote(f);
 		break;
 	case ROUTE_USER:
 		deliver(f, route);

@@ -9,26 +9,21 @@
 #include "io/clock.h"
 #include "io/memfile.h"
 #include "io/peer.h"
+#include "service/question.h"
 
 enum {
 	TARGETS_MAX = 16 * 1024 * 1024,
 	TICK_MS = 1000,
 };
 
-/*
- * Open questions in the order in which they were asked, which is nearly always the
- * order of the answers: a search from the front ends at once.
- */
 struct lookup_question {
-	struct lookup_question *next, *before;
+	struct question         question; /* first: a question is one of these */
 	struct lookup_client   *client;
-	uint64_t                q;
-	uint64_t                asked_ms;
-	bool                    is_sent;
 	uint16_t                answer_type; /* MSG_CONNECT, ... */
 	union {
 		lookup_connect_answer   *connect;
 		lookup_recipient_answer *recipient;
+		lookup_sender_answer    *sender;
 		lookup_route_answer     *route;
 	} answer;
 	void                   *context;
@@ -37,51 +32,40 @@ struct lookup_question {
 };
 
 struct lookup_client {
-	uv_loop_t             *loop;
-	struct peer           *peer;
-	struct lookup_question list; /* the ring's head */
-	uint64_t               last_q;
-	uv_timer_t             timer;
+	uv_loop_t           *loop;
+	struct peer         *peer;
+	struct question_ring ring;
+	uv_timer_t           timer;
 };
-
-static void
-take_out(struct lookup_question *q)
-{
-	q->before->next = q->next;
-	q->next->before = q->before;
-}
-
-static struct lookup_question *
-first(struct lookup_client *c)
-{
-	return c->list.next == &c->list ? NULL : c->list.next;
-}
 
 /* Answer "try later" and free. The callback may ask or forget others. */
 static void
-fail(struct lookup_question *q)
+fail(struct question *question)
 {
-	take_out(q);
+	struct lookup_question *q = (struct lookup_question *)question;
+
 	if (q->answer_type == MSG_CONNECT)
 		q->answer.connect(true, false, false, q->context);
 	else if (q->answer_type == MSG_RECIPIENT)
 		q->answer.recipient(RECIPIENT_TRY_LATER, q->context);
+	else if (q->answer_type == MSG_SENDER)
+		q->answer.sender(true, false, q->context);
 	else
 		q->answer.route(NULL, q->context);
 	free(q);
 }
 
-/* The question of an answer, out of the list; NULL: forgotten or never asked. */
+/* The question of an answer, out of the ring; NULL: forgotten or never asked. */
 static struct lookup_question *
-answered(struct lookup_client *c, uint64_t q, uint16_t type)
+answered(struct lookup_client *c, uint64_t number, uint16_t type)
 {
-	for (struct lookup_question *at = c->list.next; at != &c->list;
-	     at = at->next)
-		if (at->q == q && at->answer_type == type) {
-			take_out(at);
-			return at;
-		}
-	return NULL;
+	struct lookup_question *q =
+	    (struct lookup_question *)question_find(&c->ring, number);
+
+	if (q == NULL || q->answer_type != type)
+		return NULL;
+	question_take_out(&q->question);
+	return q;
 }
 
 static bool
@@ -113,11 +97,30 @@ on_recipient(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (!msg_recipient_read(frame, &m) || m.answer > RECIPIENT_TRY_LATER)
+	if (!msg_recipient_read(frame, &m) || m.answer > RECIPIENT_LIMIT)
 		return false;
 	q = answered(context, m.q, MSG_RECIPIENT);
 	if (q)
 		q->answer.recipient((enum recipient_answer)m.answer, q->context);
+	free(q);
+	return true;
+}
+
+static bool
+on_sender(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_sender       m;
+	struct lookup_question *q;
+
+	(void)peer;
+	(void)fds;
+	(void)n_fds;
+	if (!msg_sender_read(frame, &m))
+		return false;
+	q = answered(context, m.q, MSG_SENDER);
+	if (q)
+		q->answer.sender(false, m.is_own == 1, q->context);
 	free(q);
 	return true;
 }
@@ -204,28 +207,20 @@ on_route(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 static const struct peer_permit permits[] = {
 	{ MSG_CONNECT, NULL, on_connect, 0 },
 	{ MSG_RECIPIENT, NULL, on_recipient, 0 },
+	{ MSG_SENDER, NULL, on_sender, 0 },
 	{ MSG_ROUTE, NULL, on_route, 1 },
 };
 
-/* Lookup is gone: what was asked of it will not be answered any more. */
+/*
+ * Lookup is gone: what was asked of it will not be answered any more. What was not yet sent
+ * waits for the next connection.
+ */
 static void
 drop_connection(struct lookup_client *c)
 {
-	struct lookup_question *q = first(c);
-	uint64_t                last = c->last_q;
-
 	peer_close(c->peer);
 	c->peer = NULL;
-	while (q && q->q <= last) {
-		struct lookup_question *next = q->next;
-
-		if (!q->is_sent) { /* it waits for the next connection */
-			q = next == &c->list ? NULL : next;
-			continue;
-		}
-		fail(q);
-		q = first(c); /* the callback may have changed the list */
-	}
+	question_fail_all(&c->ring, true);
 }
 
 static void
@@ -242,20 +237,17 @@ send_question(struct lookup_question *q)
 	struct bytes frame = { q->frame, q->frame_len };
 
 	if (q->client->peer && peer_send(q->client->peer, frame, NULL, 0))
-		q->is_sent = true;
+		q->question.is_sent = true;
 }
 
 static void
 on_tick(uv_timer_t *timer)
 {
-	struct lookup_client   *c = timer->data;
-	uint64_t                now = clock_monotonic_ms();
-	struct lookup_question *q;
+	struct lookup_client *c = timer->data;
 
 	/* What an answer asks anew is younger than now. */
-	while ((q = first(c)) != NULL && q->asked_ms + LOOKUP_TIMEOUT_MS < now)
-		fail(q);
-	if (first(c) == NULL)
+	question_fail_overdue(&c->ring, LOOKUP_TIMEOUT_MS, clock_monotonic_ms());
+	if (question_first(&c->ring) == NULL)
 		uv_timer_stop(&c->timer);
 }
 
@@ -267,7 +259,7 @@ lookup_client_new(uv_loop_t *loop)
 	if (c == NULL)
 		return NULL;
 	c->loop = loop;
-	c->list.next = c->list.before = &c->list;
+	question_ring_init(&c->ring, fail);
 	uv_timer_init(loop, &c->timer);
 	c->timer.data = c;
 	return c;
@@ -285,10 +277,8 @@ lookup_client_free(struct lookup_client *c)
 	if (c == NULL)
 		return;
 	peer_close(c->peer);
-	for (struct lookup_question *q; (q = first(c)) != NULL;) {
-		take_out(q);
-		free(q);
-	}
+	for (struct question *q; (q = question_first(&c->ring)) != NULL;)
+		lookup_forget((struct lookup_question *)q);
 	uv_close((uv_handle_t *)&c->timer, free_client);
 }
 
@@ -301,9 +291,10 @@ lookup_client_connect(struct lookup_client *c, int socket)
 	    sizeof permits / sizeof permits[0], on_gone, c);
 	if (c->peer == NULL)
 		close(socket);
-	for (struct lookup_question *q = c->list.next; q != &c->list; q = q->next)
+	for (struct question *q = question_first(&c->ring); q;
+	     q = question_next(&c->ring, q))
 		if (!q->is_sent)
-			send_question(q);
+			send_question((struct lookup_question *)q);
 }
 
 /* Ask, the frame made; number is q of that frame. */
@@ -317,19 +308,15 @@ ask(struct lookup_client *c, uint64_t number, struct buf *frame,
 		q = malloc(sizeof *q + frame->len);
 	if (q) {
 		*q = (struct lookup_question){
-			.next = &c->list,
-			.before = c->list.before,
+			.question = { .q = number, .asked_ms = clock_monotonic_ms() },
 			.client = c,
-			.q = number,
-			.asked_ms = clock_monotonic_ms(),
 			.answer_type = answer_type,
 			.context = context,
 			.frame_len = frame->len,
 			.frame = (char *)(q + 1),
 		};
 		memcpy(q->frame, frame->p, frame->len);
-		q->before->next = q;
-		c->list.before = q;
+		question_append(&c->ring, &q->question);
 		send_question(q);
 		if (!uv_is_active((uv_handle_t *)&c->timer))
 			uv_timer_start(&c->timer, on_tick, TICK_MS, TICK_MS);
@@ -342,7 +329,7 @@ struct lookup_question *
 lookup_connect(struct lookup_client *c, struct bytes listener,
     struct bytes address, lookup_connect_answer *answer, void *context)
 {
-	struct msg_ask_connect  m = { ++c->last_q, listener, address };
+	struct msg_ask_connect  m = { question_number(&c->ring), listener, address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -356,9 +343,9 @@ lookup_connect(struct lookup_client *c, struct bytes listener,
 
 struct lookup_question *
 lookup_recipient(struct lookup_client *c, struct bytes address,
-    lookup_recipient_answer *answer, void *context)
+    struct bytes user, lookup_recipient_answer *answer, void *context)
 {
-	struct msg_ask_recipient m = { ++c->last_q, address };
+	struct msg_ask_recipient m = { question_number(&c->ring), address, user };
 	struct lookup_question  *q;
 	struct buf               frame;
 
@@ -371,10 +358,26 @@ lookup_recipient(struct lookup_client *c, struct bytes address,
 }
 
 struct lookup_question *
+lookup_sender(struct lookup_client *c, struct bytes user, struct bytes address,
+    lookup_sender_answer *answer, void *context)
+{
+	struct msg_ask_sender   m = { question_number(&c->ring), user, address };
+	struct lookup_question *q;
+	struct buf              frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_sender_add(&frame, &m);
+	q = ask(c, m.q, &frame, MSG_SENDER, context);
+	if (q)
+		q->answer.sender = answer;
+	return q;
+}
+
+struct lookup_question *
 lookup_route(struct lookup_client *c, struct bytes address,
     lookup_route_answer *answer, void *context)
 {
-	struct msg_ask_route    m = { ++c->last_q, address };
+	struct msg_ask_route    m = { question_number(&c->ring), address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -391,6 +394,6 @@ lookup_forget(struct lookup_question *q)
 {
 	if (q == NULL)
 		return;
-	take_out(q);
+	question_take_out(&q->question);
 	free(q);
 }

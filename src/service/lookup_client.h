@@ -28,6 +28,8 @@ void lookup_client_connect(struct lookup_client *c, int socket);
 typedef void lookup_connect_answer(
     bool try_later, bool allowed, bool inside, void *context);
 typedef void lookup_recipient_answer(enum recipient_answer answer, void *context);
+/* Whether the reverse-path is the user's own. */
+typedef void lookup_sender_answer(bool try_later, bool is_own, void *context);
 /* route NULL: try later. Its views live for the call. */
 typedef void lookup_route_answer(const struct route *route, void *context);
 
@@ -35,8 +37,13 @@ typedef void lookup_route_answer(const struct route *route, void *context);
 struct lookup_question *lookup_connect(struct lookup_client *c,
     struct bytes listener, struct bytes address, lookup_connect_answer *answer,
     void *context);
+/* user: who authenticated, empty: nobody; it counts against what he may send in a day. */
 struct lookup_question *lookup_recipient(struct lookup_client *c,
-    struct bytes address, lookup_recipient_answer *answer, void *context);
+    struct bytes address, struct bytes user, lookup_recipient_answer *answer,
+    void *context);
+/* address: canonical, of a reverse-path. */
+struct lookup_question *lookup_sender(struct lookup_client *c, struct bytes user,
+    struct bytes address, lookup_sender_answer *answer, void *context);
 struct lookup_question *lookup_route(struct lookup_client *c,
     struct bytes address, lookup_route_answer *answer, void *context);
 

@@ -13,7 +13,7 @@
 _Static_assert((int)PEER_FRAME_MAX == (int)FRAME_MAX, "one size of frame");
 _Static_assert((int)PEER_DESCRIPTORS == (int)FRAME_DESCRIPTORS, "and of its luggage");
 
-enum { CONTROL = 3, ERROR_TEXT = 512, PERMITS_MAX = 16 };
+enum { CONTROL = 3, ERROR_TEXT = 512, PERMITS_MAX = 16, TICKET_KEY_MAX = 128 };
 
 /* One process is one service: this is its whole state. */
 static struct {
@@ -24,6 +24,9 @@ static struct {
 	struct config        *next;    /* prepared, not yet in use */
 	uint64_t              next_generation;
 	bool                  is_sandboxed;
+	int                   keys;    /* of the configuration that came; -1: none */
+	char                  ticket_key[TICKET_KEY_MAX];
+	size_t                ticket_key_len;
 	char                 *instance;
 	char                 *directory;
 	int                   exit_code;
@@ -48,10 +51,22 @@ service_directory(void)
 }
 
 void
-service_control_send(struct bytes frame)
+service_control_send(struct bytes frame, const int *fds, size_t n_fds)
 {
 	if (service.control)
-		peer_send(service.control, frame, NULL, 0);
+		peer_send(service.control, frame, fds, n_fds);
+}
+
+bool
+service_read_keys(struct buf *keys)
+{
+	return service.keys >= 0 && memfile_read(service.keys, 0, keys) == 0;
+}
+
+struct bytes
+service_ticket_key(void)
+{
+	return (struct bytes){ service.ticket_key, service.ticket_key_len };
 }
 
 void
@@ -78,7 +93,7 @@ send_generation(void (*add)(struct buf *, uint64_t), uint64_t generation)
 
 	buf_init(&b, FRAME_MAX);
 	add(&b, generation);
-	service_control_send(buf_bytes(&b));
+	service_control_send(buf_bytes(&b), NULL, 0);
 	buf_finish(&b);
 }
 
@@ -101,7 +116,7 @@ send_refused(uint64_t generation, const char *text)
 
 	buf_init(&b, FRAME_MAX);
 	msg_refused_add(&b, &(struct msg_refused){ generation, bytes_of(text) });
-	service_control_send(buf_bytes(&b));
+	service_control_send(buf_bytes(&b), NULL, 0);
 	buf_finish(&b);
 }
 
@@ -175,6 +190,21 @@ enter_sandbox(const struct msg_config *m, const struct config *config,
 	return true;
 }
 
+/* False: luggage that such a configuration does not have. */
+static bool
+take_keys(const struct msg_config *m, const int *fds, size_t n_fds)
+{
+	bool has_keys = m->ticket_key.n > 0;
+
+	if (n_fds != (has_keys ? 2 : 1) || m->ticket_key.n > TICKET_KEY_MAX)
+		return false;
+	service.keys = has_keys ? fds[1] : -1;
+	service.ticket_key_len = m->ticket_key.n;
+	if (has_keys)
+		memcpy(service.ticket_key, m->ticket_key.p, m->ticket_key.n);
+	return true;
+}
+
 static bool
 on_config(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
     void *context)
@@ -186,7 +216,7 @@ on_config(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 
 	(void)peer;
 	(void)context;
-	if (!msg_config_read(frame, &m) || n_fds != 1)
+	if (!msg_config_read(frame, &m) || !take_keys(&m, fds, n_fds))
 		return false;
 	config = read_config(fds[0], error, sizeof error);
 	if (config && first && !enter_sandbox(&m, config, error, sizeof error)) {
@@ -197,6 +227,7 @@ on_config(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		free_config(config);
 		config = NULL;
 	}
+	service.keys = -1;
 	if (config == NULL) {
 		send_refused(m.generation, error);
 		return true;
@@ -298,7 +329,7 @@ on_stats(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		service.program->stats(&text);
 	m.text = buf_bytes(&text);
 	msg_stats_add(&answer, &m);
-	service_control_send(buf_bytes(&answer));
+	service_control_send(buf_bytes(&answer), NULL, 0);
 	buf_finish(&text);
 	buf_finish(&answer);
 	return true;
@@ -333,7 +364,7 @@ static size_t
 fill_permits(struct peer_permit *permits)
 {
 	static const struct peer_permit base[] = {
-		{ MSG_CONFIG, NULL, on_config, 1 },
+		{ MSG_CONFIG, NULL, on_config, 2 },
 		{ MSG_USE, is_sandboxed, on_use, 0 },
 		{ MSG_LISTEN, is_sandboxed, on_listen, 1 },
 		{ MSG_PEER, is_sandboxed, on_peer, 1 },

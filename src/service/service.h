@@ -69,8 +69,15 @@ uv_loop_t   *service_loop(void);
 struct bytes service_instance(void);
 /* A folder of this child's own, to be written: "/" in a chroot; NULL: it has none. */
 const char  *service_directory(void);
-/* A frame to the supervisor. */
-void         service_control_send(struct bytes frame);
+/* A frame to the supervisor; descriptors stay the caller's. */
+void         service_control_send(struct bytes frame, const int *fds, size_t n_fds);
+/*
+ * From inside `prepare`: add the keys and certificates for TLS that came with this
+ * configuration, PEM; the caller wipes them. False: none came, or they cannot be read.
+ */
+bool         service_read_keys(struct buf *keys);
+/* The listener's ticket key (TLS_TICKET_KEY bytes); empty: none came. */
+struct bytes service_ticket_key(void);
 /* Leave the loop: service_main returns code. */
 void         service_end(int code);
 

@@ -9,6 +9,7 @@
 #include "io/peer.h"
 #include "proto/envelope_wire.h"
 #include "proto/message.h"
+#include "service/question.h"
 #include "service/submit.h"
 
 enum {
@@ -16,12 +17,10 @@ enum {
 	ENVELOPE_IN_FRAME = 48 * 1024, /* above this it travels as a descriptor */
 };
 
-/* In one ring, oldest first; those that were sent come before those that wait. */
+/* Those that were sent come before those that wait. */
 struct submission {
-	struct submission    *next, *before;
+	struct question       question; /* first: a question is one of these */
 	struct submit_client *client;
-	uint64_t              q;
-	bool                  is_sent;
 	int                   fd;       /* while it waits, ours; else -1 */
 	submit_done          *done;
 	void                 *context;
@@ -29,27 +28,18 @@ struct submission {
 };
 
 struct submit_client {
-	uv_loop_t        *loop;
-	struct peer      *peer;
-	uint32_t          credits;
-	uint64_t          last_q;
-	size_t            n_waiting;
-	struct submission list; /* the ring's head */
+	uv_loop_t           *loop;
+	struct peer         *peer;
+	uint32_t             credits;
+	size_t               n_waiting;
+	struct question_ring ring;
 };
-
-static void
-take_out(struct submission *s)
-{
-	s->before->next = s->next;
-	s->next->before = s->before;
-	s->next = s->before = s;
-}
 
 static void
 free_submission(struct submission *s)
 {
-	take_out(s);
-	if (!s->is_sent)
+	question_take_out(&s->question);
+	if (!s->question.is_sent)
 		s->client->n_waiting--;
 	if (s->fd >= 0)
 		close(s->fd);
@@ -61,7 +51,7 @@ free_submission(struct submission *s)
 static void
 finish(struct submission *s, const struct submit_result *result)
 {
-	take_out(s);
+	question_take_out(&s->question);
 	s->done(result, s->context);
 	free_submission(s);
 }
@@ -69,16 +59,17 @@ finish(struct submission *s, const struct submit_result *result)
 static struct submission *
 first(struct submit_client *c)
 {
-	return c->list.next == &c->list ? NULL : c->list.next;
+	return (struct submission *)question_first(&c->ring);
 }
 
 static struct submission *
 first_waiting(struct submit_client *c)
 {
-	for (struct submission *s = c->list.next; s != &c->list; s = s->next)
-		if (!s->is_sent)
-			return s;
-	return NULL;
+	struct question *q = question_first(&c->ring);
+
+	while (q && q->is_sent)
+		q = question_next(&c->ring, q);
+	return (struct submission *)q;
 }
 
 /* A large envelope leaves the frame and becomes the second descriptor. */
@@ -86,7 +77,7 @@ static bool
 send_frame(struct submit_client *c, const struct submission *s, int fd)
 {
 	struct bytes      envelope = buf_bytes(&s->envelope);
-	struct msg_submit m = { s->q, envelope, 0 };
+	struct msg_submit m = { s->question.q, envelope, 0 };
 	int               fds[2] = { fd, -1 };
 	struct buf        frame;
 	bool              good;
@@ -118,7 +109,7 @@ try_send(struct submission *s, int fd)
 		return false;
 	c->credits--;
 	c->n_waiting--;
-	s->is_sent = true;
+	s->question.is_sent = true;
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
@@ -151,10 +142,8 @@ on_result(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)n_fds;
 	if (!msg_result_read(frame, &m))
 		return false;
-	for (s = c->list.next; s != &c->list; s = s->next)
-		if (s->q == m.q && s->is_sent)
-			break;
-	if (s == &c->list)
+	s = (struct submission *)question_find(&c->ring, m.q);
+	if (s == NULL || !s->question.is_sent)
 		return false;
 	result = (struct submit_result){
 		.code = m.code,
@@ -194,20 +183,24 @@ static const struct peer_permit permits[] = {
  * is told to come again, which can make a duplicate but loses nothing.
  */
 static void
-drop_connection(struct submit_client *c)
+fail(struct question *question)
 {
 	static const struct submit_result unknown = {
 		.code = 451,
 		.status = { 4, 3, 0 },
 		.text = BYTES_INIT("mail system restarting, try again later"),
 	};
-	struct submission *s;
 
+	finish((struct submission *)question, &unknown);
+}
+
+static void
+drop_connection(struct submit_client *c)
+{
 	peer_close(c->peer);
 	c->peer = NULL;
 	c->credits = 0;
-	while ((s = first(c)) != NULL && s->is_sent)
-		finish(s, &unknown);
+	question_fail_all(&c->ring, true);
 }
 
 static void
@@ -226,7 +219,7 @@ submit_client_new(uv_loop_t *loop)
 	if (c == NULL)
 		return NULL;
 	c->loop = loop;
-	c->list.next = c->list.before = &c->list;
+	question_ring_init(&c->ring, fail);
 	return c;
 }
 
@@ -254,17 +247,6 @@ submit_client_connect(struct submit_client *c, int socket)
 		close(socket);
 }
 
-/* At the end of the ring: whoever was sent stands before whoever waits. */
-static void
-append(struct submit_client *c, struct submission *s)
-{
-	s->next = &c->list;
-	s->before = c->list.before;
-	s->before->next = s;
-	c->list.before = s;
-	c->n_waiting++;
-}
-
 struct submission *
 submit_send(struct submit_client *c, const struct envelope *envelope, int fd,
     submit_done *done, void *context)
@@ -278,14 +260,16 @@ submit_send(struct submit_client *c, const struct envelope *envelope, int fd,
 		return NULL;
 	*s = (struct submission){
 		.client = c,
-		.q = ++c->last_q,
+		.question = { .q = question_number(&c->ring) },
 		.fd = -1,
 		.done = done,
 		.context = context,
 	};
 	buf_init(&s->envelope, ENVELOPE_WIRE_MAX);
 	envelope_add(&s->envelope, envelope);
-	append(c, s);
+	/* at the end: whoever was sent stands before whoever waits */
+	question_append(&c->ring, &s->question);
+	c->n_waiting++;
 	if (s->envelope.failed)
 		goto undo;
 	if (c->n_waiting == 1 && try_send(s, fd))
@@ -304,12 +288,12 @@ submit_cancel(struct submission *s)
 {
 	struct buf frame;
 
-	if (!s->is_sent) {
+	if (!s->question.is_sent) {
 		free_submission(s);
 		return true;
 	}
 	buf_init(&frame, FRAME_MAX);
-	msg_cancel_add(&frame, &(struct msg_cancel){ s->q });
+	msg_cancel_add(&frame, &(struct msg_cancel){ s->question.q });
 	if (s->client->peer)
 		peer_send(s->client->peer, buf_bytes(&frame), NULL, 0);
 	buf_finish(&frame);

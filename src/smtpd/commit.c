@@ -60,24 +60,29 @@ on_result(const struct submit_result *result, void *context)
 
 /* A copy behind the commit. */
 static struct bytes
-copy(char *at, struct bytes string)
+copy(char **at, struct bytes string)
 {
+	struct bytes result = { *at, string.n };
+
 	if (string.n > 0)
-		memcpy(at, string.p, string.n);
-	return (struct bytes){ at, string.n };
+		memcpy(*at, string.p, string.n);
+	*at += string.n;
+	return result;
 }
 
 struct commit *
 commit_begin(struct commits *all, const struct envelope *envelope, int fd,
     commit_done *done, void *context)
 {
-	struct bytes   peer = envelope->peer_address;
-	struct bytes   from = envelope->reverse_path;
 	struct bytes   rcpt = envelope->recipients[0].address;
-	struct commit *c = malloc(sizeof *c + peer.n + from.n + rcpt.n);
+	struct commit *c = malloc(sizeof *c + envelope->peer_address.n +
+	    envelope->reverse_path.n + rcpt.n + envelope->user.n +
+	    envelope->tls.n);
+	char          *at;
 
 	if (c == NULL)
 		return NULL;
+	at = c->strings;
 	*c = (struct commit){
 		.all = all,
 		.done = done,
@@ -85,13 +90,15 @@ commit_begin(struct commits *all, const struct envelope *envelope, int fd,
 		.began_ms = clock_monotonic_ms(),
 		.message = {
 			.id = envelope->id,
-			.peer = copy(c->strings, peer),
-			.from = copy(c->strings + peer.n, from),
-			.rcpt = copy(c->strings + peer.n + from.n, rcpt),
 			.n_recipients = envelope->n_recipients,
 			.size_bytes = envelope->size_bytes,
 		},
 	};
+	c->message.peer = copy(&at, envelope->peer_address);
+	c->message.from = copy(&at, envelope->reverse_path);
+	c->message.rcpt = copy(&at, rcpt);
+	c->message.user = copy(&at, envelope->user);
+	c->message.tls = copy(&at, envelope->tls);
 	c->submission = submit_send(all->door, envelope, fd, on_result, c);
 	if (c->submission == NULL) {
 		free(c);

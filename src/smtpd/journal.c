@@ -21,16 +21,25 @@ journal_session_refused(struct bytes peer, unsigned code, const char *why)
 	event_end(&e);
 }
 
+static void
+add_if_any(struct event *e, const char *key, struct bytes value)
+{
+	if (value.n > 0)
+		event_text(e, key, value);
+}
+
 static struct event
 begin_message(const char *name, const struct journal_message *m)
 {
 	struct event e = event_begin(name, &m->id);
 
 	event_text(&e, "peer", m->peer);
+	add_if_any(&e, "user", m->user);
 	event_path(&e, "from", m->from);
 	event_path(&e, "rcpt", m->rcpt);
 	event_number(&e, "recipients", m->n_recipients);
 	event_number(&e, "size", m->size_bytes);
+	add_if_any(&e, "tls", m->tls);
 	return e;
 }
 
@@ -43,7 +52,8 @@ is_about_message(const struct smtp_refusal *refusal)
 }
 
 static struct event
-begin_refusal(struct bytes peer, const struct smtp_refusal *refusal)
+begin_refusal(
+    struct bytes peer, struct bytes user, const struct smtp_refusal *refusal)
 {
 	const struct envelope *envelope = refusal->envelope;
 	const char            *name = event_name(refusal->reply.code);
@@ -55,6 +65,8 @@ begin_refusal(struct bytes peer, const struct smtp_refusal *refusal)
 			.peer = peer,
 			.from = envelope->reverse_path,
 			.rcpt = envelope->recipients[0].address,
+			.user = user,
+			.tls = envelope->tls,
 			.n_recipients = envelope->n_recipients,
 			.size_bytes = envelope->size_bytes,
 		};
@@ -63,6 +75,7 @@ begin_refusal(struct bytes peer, const struct smtp_refusal *refusal)
 	}
 	e = event_begin(name, NULL);
 	event_text(&e, "peer", peer);
+	add_if_any(&e, "user", user);
 	if (envelope)
 		event_path(&e, "from", envelope->reverse_path);
 	if (refusal->recipient.n > 0)
@@ -71,9 +84,10 @@ begin_refusal(struct bytes peer, const struct smtp_refusal *refusal)
 }
 
 void
-journal_refusal(struct bytes peer, const struct smtp_refusal *refusal)
+journal_refusal(struct bytes peer, struct bytes user,
+    const struct smtp_refusal *refusal)
 {
-	struct event e = begin_refusal(peer, refusal);
+	struct event e = begin_refusal(peer, user, refusal);
 
 	event_number(&e, "code", refusal->reply.code);
 	event_text(&e, "why", refusal->reply.text);

@@ -15,6 +15,8 @@ struct journal_message {
 	struct id    id;
 	struct bytes peer, from;
 	struct bytes rcpt; /* the first one */
+	struct bytes user; /* who authenticated; empty: nobody */
+	struct bytes tls;  /* version and cipher; empty: none */
 	size_t       n_recipients;
 	uint64_t     size_bytes;
 	uint64_t     ms; /* from the final dot to the answer */
@@ -24,9 +26,10 @@ struct journal_message {
 void journal_session_refused(struct bytes peer, unsigned code, const char *why);
 /*
  * ev=reject or ev=defer, of a recipient, a command, or a message whose data came: that
- * has an id, and this is its final line.
+ * has an id, and this is its final line. user: who authenticated; may be empty.
  */
-void journal_refusal(struct bytes peer, const struct smtp_refusal *refusal);
+void journal_refusal(struct bytes peer, struct bytes user,
+    const struct smtp_refusal *refusal);
 /* ev=accept, ev=reject or ev=defer by its code. why: NULL for its text. */
 void journal_result(const struct journal_message *m,
     const struct submit_result *result, const char *why);

@@ -1,11 +1,15 @@
 /*
- * ampel-smtpd: a worker of one listener. Talks SMTP with strangers; asks lookup
- * about addresses and hands messages to hiq or the queue. May be asked nothing.
+ * ampel-smtpd: a worker of one listener. Talks SMTP with strangers, under TLS too; asks
+ * lookup about addresses and auth about passwords, and hands messages to hiq or the
+ * queue. May be asked nothing.
  */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "io/log.h"
+#include "mail/listener.h"
+#include "service/auth_client.h"
+#include "service/certificates.h"
 #include "service/lookup_client.h"
 #include "service/service.h"
 #include "service/submit.h"
@@ -13,7 +17,8 @@
 
 enum { OPEN_FILES = 64 * 1024 }; /* a session takes one, a message another */
 
-static struct worker worker;
+static struct worker       worker;
+static struct tls_context *next; /* of the configuration that was prepared last */
 
 static void
 ended(void)
@@ -21,21 +26,52 @@ ended(void)
 	service_end(0);
 }
 
+/* Without a certificate only that listener works whose TLS is merely offered. */
+static bool
+can_do_without_tls(struct bytes listener)
+{
+	const struct listener_policy *policy = listener_policy(listener);
+
+	return policy && policy->tls == LISTENER_STARTTLS;
+}
+
+static bool
+begin(char *error, size_t size)
+{
+	if (listener_policy(service_instance()) == NULL)
+		snprintf(error, size, "there is no such listener");
+	else if (worker.loop || worker_init(&worker, service_loop(),
+	    service_instance(), service_directory(), ended))
+		return true;
+	else
+		snprintf(error, size, "no memory");
+	return false;
+}
+
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
+	struct tls_context *tls;
+
 	(void)config;
-	if (worker.loop || worker_init(&worker, service_loop(), service_instance(),
-	                       service_directory(), ended))
-		return true;
-	snprintf(error, size, "no memory");
-	return false;
+	if (!begin(error, size) ||
+	    !certificates_use(BYTES("smtp"), &tls, error, size))
+		return false;
+	if (tls == NULL && !can_do_without_tls(worker.listener)) {
+		snprintf(error, size, "this listener needs a certificate");
+		return false;
+	}
+	tls_context_drop(next);
+	next = tls;
+	return true;
 }
 
 static void
 use(const struct config *config)
 {
-	worker_use(&worker, config);
+	worker_use(&worker, config, next);
+	tls_context_drop(next);
+	next = NULL;
 }
 
 static void
@@ -58,6 +94,9 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	case ROLE_LOOKUP:
 		lookup_client_connect(worker.lookup, socket);
 		return;
+	case ROLE_AUTH:
+		auth_client_connect(worker.auth, socket);
+		return;
 	case ROLE_HIQ:
 	case ROLE_QUEUE:
 		submit_client_connect(worker.commits.door, socket);
@@ -65,6 +104,8 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	case ROLE_NONE:
 	case ROLE_SMTPD:
 	case ROLE_DELIVER:
+	case ROLE_POP3D:
+	case ROLE_MAILBOX:
 	case ROLE_ADMIN:
 		break;
 	}

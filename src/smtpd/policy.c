@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whoever filters answers in time by himself; this is for one that hangs. */
-enum { COMMIT_GRACE_MS = 30 * 1000 };
+enum {
+	/* Whoever filters answers in time by himself; this is for one that hangs. */
+	COMMIT_GRACE_MS = 30 * 1000,
+	HANDSHAKE_TIMEOUT_MAX_MS = 60 * 1000,
+};
 
 static struct bytes
 copy(char **at, struct bytes string)
@@ -17,9 +20,17 @@ copy(char **at, struct bytes string)
 	return result;
 }
 
-struct policy *
-policy_new(const struct config *config, struct bytes listener)
+static uint64_t
+smaller(uint64_t a, uint64_t b)
 {
+	return a < b ? a : b;
+}
+
+struct policy *
+policy_new(const struct config *config, struct bytes listener,
+    struct tls_context *tls)
+{
+	const struct listener_policy *of = listener_policy(listener);
 	struct policy *p = malloc(sizeof *p + config->hostname.n + listener.n);
 	char          *at;
 
@@ -28,6 +39,9 @@ policy_new(const struct config *config, struct bytes listener)
 	at = p->strings;
 	*p = (struct policy){
 		.holders = 1,
+		.tls = tls ? tls_context_hold(tls) : NULL,
+		.handshake_timeout_ms =
+		    smaller(config->command_timeout_ms, HANDSHAKE_TIMEOUT_MAX_MS),
 		.command_timeout_ms = config->command_timeout_ms,
 		.data_timeout_ms = config->data_timeout_ms,
 		.session_timeout_ms = config->session_timeout_ms,
@@ -42,6 +56,10 @@ policy_new(const struct config *config, struct bytes listener)
 		.hops_max = config->hops,
 		.bounce_single_recipient = config->bounce_single_recipient,
 		.refuse_relay_probes = config->refuse_relay_probes,
+		.tls = tls ? of->tls : LISTENER_CLEAR,
+		.auth = of->auth,
+		.any_sender = config->any_sender,
+		.hide_client = config->hide_client,
 	};
 	return p;
 }
@@ -56,6 +74,8 @@ policy_hold(struct policy *p)
 void
 policy_drop(struct policy *p)
 {
-	if (p && --p->holders == 0)
-		free(p);
+	if (p == NULL || --p->holders > 0)
+		return;
+	tls_context_drop(p->tls);
+	free(p);
 }

@@ -3,69 +3,33 @@
 #include <stdlib.h>
 
 #include "io/clock.h"
-#include "proto/smtp_server.h"
 #include "smtpd/journal.h"
-#include "smtpd/wire.h"
-#include "smtpd/worker.h"
+#include "smtpd/session_inside.h"
 
 enum {
-	READ_MAX = 64 * 1024,
 	LINGER_MS = 2000,
 	STOPPING_TIMEOUT_MS = 30 * 1000,
 	REFUSALS_LOGGED = 100,       /* of one session */
 	REFUSED_SESSIONS_LOGGED = 20, /* a second */
 };
 
-enum session_state {
-	SESSION_CONNECTING, /* may that address connect? The engine has not begun */
-	SESSION_OPEN,
-	SESSION_LINGERING,  /* all is said; until the client has read it */
-	SESSION_CLOSED,
-};
-
-/* Without memory of its own while it is idle. */
-struct session {
-	struct wire             wire;
-	struct smtp_server      smtp;
-	struct message          message;
-	enum session_state      state;
-	struct session         *next, *before;
-	struct worker          *worker;
-	struct policy          *policy;
-	struct lookup_question *question;
-	struct commit          *commit;
-	uint64_t                began_ms, deadline_ms;
-	bool                    has_ended; /* nothing more comes from the client */
-	bool                    is_reading;
-	unsigned                n_refusals;
-	uint8_t                 address[16];
-	char                    peer[INET6_ADDRSTRLEN];
-};
-
-static void pump(struct session *s);
-
-static const struct smtp_reply trouble = { 451, { 4, 3, 0 },
-	BYTES_INIT("mail server temporarily rejected message") };
+static const struct wire_calls calls;
 
 /* --- its end --- */
 
 static void
-free_session(uv_handle_t *handle)
+on_closed(struct wire *wire)
 {
-	free(handle->data);
+	free(wire->owner);
 }
 
 /* All but the connection. */
 static void
 release(struct session *s)
 {
-	lookup_forget(s->question);
-	s->question = NULL;
-	if (s->commit)
-		commit_leave(s->commit, COMMIT_CLIENT_GONE);
-	s->commit = NULL;
-	message_drop(&s->message);
-	if (s->state == SESSION_OPEN)
+	session_forget_questions(s);
+	session_discard_message(s);
+	if (s->state == SESSION_SECURING || s->state == SESSION_OPEN)
 		smtp_server_finish(&s->smtp);
 	policy_drop(s->policy);
 	s->policy = NULL;
@@ -85,7 +49,7 @@ close_session(struct session *s)
 	if (s->next)
 		s->next->before = s->before;
 	limits_leave(&w->limits, s->address);
-	uv_close((uv_handle_t *)&s->wire.tcp, free_session);
+	wire_close(&s->wire);
 	worker_session_ended(w);
 }
 
@@ -104,6 +68,7 @@ linger(struct session *s)
 	s->state = SESSION_LINGERING;
 	s->deadline_ms = clock_monotonic_ms() + LINGER_MS;
 	wire_end(&s->wire);
+	wire_read(&s->wire, true);
 }
 
 /* --- output --- */
@@ -133,11 +98,11 @@ client_gone(struct session *s)
 static void
 on_sent(struct wire *wire, bool is_gone)
 {
-	struct session *s = wire->tcp.data;
+	struct session *s = wire->owner;
 
 	if (is_gone)
 		client_gone(s);
-	pump(s);
+	session_pump(s);
 }
 
 /* True when nothing is left to be sent. */
@@ -145,7 +110,7 @@ static bool
 flush(struct session *s)
 {
 	struct bytes     output = smtp_server_output(&s->smtp);
-	enum wire_result result = wire_send(&s->wire, output, on_sent);
+	enum wire_result result = wire_send(&s->wire, output);
 
 	if (output.n > 0)
 		renew_deadline(s);
@@ -156,108 +121,39 @@ flush(struct session *s)
 	return result == WIRE_SENT;
 }
 
-/* --- questions and answers --- */
+/* --- TLS --- */
 
+/* The engine waits, and nothing is read in the clear any more. */
 static void
-on_recipient(enum recipient_answer answer, void *context)
+begin_handshake(struct session *s)
 {
-	/* Nothing here sends mail elsewhere yet: relaying is denied to all. */
-	static const enum smtp_recipient_answer answers[] = {
-		[RECIPIENT_UNKNOWN] = SMTP_RECIPIENT_UNKNOWN,
-		[RECIPIENT_NOT_OURS] = SMTP_RECIPIENT_NOT_OURS,
-		[RECIPIENT_OK] = SMTP_RECIPIENT_OK,
-		[RECIPIENT_TRY_LATER] = SMTP_RECIPIENT_TRY_LATER,
-	};
-	struct session *s = context;
-
-	s->question = NULL;
-	smtp_server_answer_recipient(&s->smtp, answers[answer]);
-	pump(s);
+	s->state = SESSION_SECURING;
+	s->secures = false;
+	s->deadline_ms = clock_monotonic_ms() + s->policy->handshake_timeout_ms;
+	if (!wire_secure(&s->wire, s->policy->tls))
+		close_session(s);
 }
 
 static void
-ask_recipient(struct session *s)
+greet(struct session *s)
 {
-	s->question = lookup_recipient(s->worker->lookup,
-	    smtp_server_recipient(&s->smtp), on_recipient, s);
-	if (s->question == NULL)
-		smtp_server_answer_recipient(&s->smtp, SMTP_RECIPIENT_TRY_LATER);
+	if (s->refusal)
+		smtp_server_refuse(&s->smtp, *s->refusal);
+	else
+		smtp_server_greet(&s->smtp);
 }
 
 static void
-open_message(struct session *s)
+on_secured(struct wire *wire)
 {
-	uint64_t  now = clock_now_ms();
-	uint8_t   random[ID_RANDOM];
-	struct id id;
+	struct session *s = wire->owner;
 
-	if (!message_open(&s->message, &s->worker->memory)) {
-		smtp_server_answer_data(&s->smtp, NULL, 0);
-		return;
-	}
-	random_fill(random, sizeof random);
-	id = id_make(now, random);
-	smtp_server_answer_data(&s->smtp, &id, now);
-}
-
-static void
-store_body(struct session *s)
-{
-	if (!message_add(&s->message, smtp_server_body(&s->smtp)))
-		smtp_server_body_failed(&s->smtp);
-}
-
-/*
- * The promise is the answer's: 250 comes from the queue, for what is safe, and is
- * passed on as it is.
- */
-static void
-on_committed(const struct submit_result *result, void *context)
-{
-	struct session *s = context;
-
-	s->commit = NULL;
-	message_drop(&s->message);
-	smtp_server_answer_commit(&s->smtp,
-	    (struct smtp_reply){ result->code, result->status, result->text });
-	pump(s);
-}
-
-/* Nobody else will write its final line. */
-static void
-fail_commit(struct session *s)
-{
-	const struct smtp_refusal refusal = {
-		.reply = trouble,
-		.envelope = smtp_server_envelope(&s->smtp),
-	};
-
-	journal_refusal(bytes_of(s->peer), &refusal);
-	message_drop(&s->message);
-	smtp_server_answer_commit(&s->smtp, trouble);
-}
-
-static void
-commit(struct session *s)
-{
-	if (message_seal(&s->message))
-		s->commit = commit_begin(&s->worker->commits,
-		    smtp_server_envelope(&s->smtp), s->message.fd, on_committed, s);
-	message_handed_on(&s->message);
-	if (s->commit == NULL) {
-		fail_commit(s);
-		return;
-	}
-	s->deadline_ms = clock_monotonic_ms() + s->policy->commit_timeout_ms;
-}
-
-static void
-discard(struct session *s)
-{
-	if (s->commit)
-		commit_leave(s->commit, COMMIT_CLIENT_GONE);
-	s->commit = NULL;
-	message_drop(&s->message);
+	s->state = SESSION_OPEN;
+	smtp_server_secured(&s->smtp, bytes_of(tls_description(wire->tls)));
+	if (s->policy->smtp.tls == LISTENER_TLS)
+		greet(s);
+	renew_deadline(s);
+	session_pump(s);
 }
 
 /* --- the story --- */
@@ -281,32 +177,44 @@ run(struct session *s)
 {
 	while (s->state == SESSION_OPEN && !wire_is_sending(&s->wire)) {
 		switch (smtp_server_next(&s->smtp)) {
+		case SMTP_ASK_AUTH:
+			session_ask_auth(s);
+			break;
+		case SMTP_ASK_SENDER:
+			session_ask_sender(s);
+			break;
 		case SMTP_ASK_RECIPIENT:
-			ask_recipient(s);
+			session_ask_recipient(s);
 			break;
 		case SMTP_ASK_DATA:
-			open_message(s);
+			session_open_message(s);
 			break;
 		case SMTP_BODY:
-			store_body(s);
+			session_store_body(s);
 			break;
 		case SMTP_COMMIT:
-			commit(s);
+			session_commit(s);
 			break;
 		case SMTP_DISCARD:
-			discard(s);
+			session_discard_message(s);
 			break;
 		case SMTP_FLUSH:
 			flush(s);
 			break;
 		case SMTP_WAIT:
 			/* Lookup is quick: one packet brings all the replies. */
-			if ((s->question || flush(s)) && !leaves(s, true))
-				return;
+			if ((s->question || flush(s)) && !leaves(s, true)) {
+				if (!s->secures)
+					return;
+				begin_handshake(s);
+			}
 			break;
 		case SMTP_MORE:
 			if (flush(s) && !leaves(s, false))
 				return;
+			break;
+		case SMTP_HANDSHAKE: /* once the answer is out */
+			s->secures = true;
 			break;
 		case SMTP_CLOSE:
 			if (flush(s))
@@ -318,71 +226,57 @@ run(struct session *s)
 
 /* --- input --- */
 
-static char input[READ_MAX]; /* for whoever is read just now */
-
-static void
-give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static size_t
+room(const struct wire *wire)
 {
-	struct session *s = handle->data;
-	size_t          room = sizeof input;
+	const struct session *s = wire->owner;
 
-	(void)suggested;
-	if (s->state == SESSION_OPEN && smtp_server_room(&s->smtp) < room)
-		room = smtp_server_room(&s->smtp);
-	buf->base = input;
-	buf->len = room;
+	return s->state == SESSION_OPEN ? smtp_server_room(&s->smtp) : 0;
 }
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
 /* An open question does not stop us: who leaves during the filters is noticed. */
-static void
-read_or_not(struct session *s)
-{
-	uv_stream_t *stream = (uv_stream_t *)&s->wire.tcp;
-	bool         wants = !s->has_ended &&
-	    (s->state == SESSION_LINGERING ||
-	        (s->state == SESSION_OPEN && smtp_server_room(&s->smtp) > 0));
-
-	if (s->state == SESSION_CLOSED || wants == s->is_reading)
-		return;
-	s->is_reading = wants;
-	if (wants)
-		uv_read_start(stream, give_room, on_read);
-	else
-		uv_read_stop(stream);
-}
-
-static void
-pump(struct session *s)
+void
+session_pump(struct session *s)
 {
 	run(s);
-	read_or_not(s);
+	if (s->state == SESSION_OPEN)
+		wire_read(&s->wire, smtp_server_room(&s->smtp) > 0);
 }
 
 static void
-on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+on_input(struct wire *wire, struct bytes text)
 {
-	struct session *s = stream->data;
+	struct session *s = wire->owner;
 
-	if (n == 0)
-		return;
-	if (n < 0)
-		s->has_ended = true;
-	if (s->state == SESSION_LINGERING) {
-		if (s->has_ended)
-			close_session(s);
+	smtp_server_feed(&s->smtp, text);
+	if (smtp_server_is_in_data(&s->smtp))
+		renew_deadline(s);
+	session_pump(s);
+}
+
+static void
+on_ended(struct wire *wire, bool is_reset)
+{
+	struct session *s = wire->owner;
+
+	s->has_ended = true;
+	if (s->state != SESSION_OPEN) { /* in the handshake, or lingering */
+		close_session(s);
 		return;
 	}
-	if (n > 0)
-		smtp_server_feed(
-		    &s->smtp, (struct bytes){ buf->base, (size_t)n });
-	else if (n != UV_EOF)
-		smtp_server_gone(&s->smtp); /* reset: what waits is void */
-	if (n > 0 && smtp_server_is_in_data(&s->smtp))
-		renew_deadline(s);
-	pump(s);
+	if (is_reset) /* what waits is void */
+		smtp_server_gone(&s->smtp);
+	session_pump(s);
 }
+
+static const struct wire_calls calls = {
+	.room = room,
+	.input = on_input,
+	.ended = on_ended,
+	.sent = on_sent,
+	.secured = on_secured,
+	.closed = on_closed,
+};
 
 /* --- its beginning --- */
 
@@ -401,30 +295,35 @@ on_refused(const struct smtp_refusal *refusal, void *context)
 	    s->n_refusals >= REFUSALS_LOGGED)
 		return;
 	s->n_refusals++;
-	journal_refusal(bytes_of(s->peer), refusal);
+	journal_refusal(bytes_of(s->peer), smtp_server_authenticated(&s->smtp),
+	    refusal);
 }
 
 static void
 on_connect(bool try_later, bool allowed, bool inside, void *context)
 {
+	static const struct smtp_reply cannot_answer = { 421, { 4, 3, 0 },
+		BYTES_INIT("mail server cannot answer now; come back later") };
+	static const struct smtp_reply not_allowed = { 554, { 5, 7, 1 },
+		BYTES_INIT("you may not connect to this server") };
 	struct session *s = context;
 
 	s->question = NULL;
-	s->state = SESSION_OPEN;
+	if (try_later)
+		s->refusal = &cannot_answer;
+	else if (!allowed)
+		s->refusal = &not_allowed;
 	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->peer), BYTES(""),
 	    !try_later && inside);
 	smtp_server_watch(&s->smtp, on_refused, s);
+	if (s->policy->smtp.tls == LISTENER_TLS) {
+		begin_handshake(s);
+		return;
+	}
+	s->state = SESSION_OPEN;
 	renew_deadline(s);
-	if (try_later)
-		smtp_server_refuse(&s->smtp,
-		    SMTP_REPLY(421, 4, 3, 0, "mail server cannot answer now; "
-		                             "come back later"));
-	else if (!allowed)
-		smtp_server_refuse(&s->smtp,
-		    SMTP_REPLY(554, 5, 7, 1, "you may not connect to this server"));
-	else
-		smtp_server_greet(&s->smtp);
-	pump(s);
+	greet(s);
+	session_pump(s);
 }
 
 static void
@@ -442,10 +341,14 @@ refuse(struct session *s, enum limits_result result)
 		    "too many sessions from this address" },
 	};
 
-	/* The first bytes of a connection always find room. */
-	wire_send(&s->wire, refusals[result].reply, on_sent);
+	/*
+	 * The first bytes of a connection always find room. Who expects TLS would not
+	 * understand them, and a handshake costs more than he is worth.
+	 */
+	if (s->worker->policy->smtp.tls != LISTENER_TLS)
+		wire_send(&s->wire, refusals[result].reply);
 	s->state = SESSION_CLOSED;
-	uv_close((uv_handle_t *)&s->wire.tcp, free_session);
+	wire_close(&s->wire);
 	if (s->worker->n_refused++ < REFUSED_SESSIONS_LOGGED)
 		journal_session_refused(
 		    bytes_of(s->peer), 421, refusals[result].why);
@@ -478,11 +381,10 @@ session_begin(struct worker *w, uv_stream_t *listening)
 	if (s == NULL)
 		return false;
 	s->worker = w;
-	s->wire.tcp.data = s;
 	message_init(&s->message);
-	if (!wire_accept(&s->wire, w->loop, listening) ||
+	if (!wire_accept(&s->wire, w->loop, listening, &calls, s) ||
 	    !wire_peer(&s->wire, s->address, s->peer)) {
-		uv_close((uv_handle_t *)&s->wire.tcp, free_session);
+		wire_close(&s->wire);
 		return true;
 	}
 	result = limits_enter(&w->limits, s->address);
@@ -496,25 +398,17 @@ session_begin(struct worker *w, uv_stream_t *listening)
 /* --- time --- */
 
 static void
-give_up(struct session *s)
-{
-	commit_leave(s->commit, COMMIT_GIVEN_UP);
-	s->commit = NULL;
-	message_drop(&s->message);
-	smtp_server_answer_commit(&s->smtp, trouble);
-	pump(s);
-}
-
-static void
 check_deadline(struct session *s, uint64_t now)
 {
 	bool is_late = now >= s->deadline_ms;
 
-	if (s->question)
-		return; /* lookup answers in time by itself */
+	if (session_is_asking(s))
+		return;
 	if (s->commit) {
-		if (is_late)
-			give_up(s);
+		if (is_late) {
+			session_give_up_commit(s);
+			session_pump(s);
+		}
 		return;
 	}
 	if (s->state == SESSION_OPEN &&
@@ -522,12 +416,12 @@ check_deadline(struct session *s, uint64_t now)
 		is_late = true;
 	if (!is_late)
 		return;
-	if (s->state == SESSION_LINGERING || wire_is_sending(&s->wire)) {
-		close_session(s); /* it hears nothing any more */
+	if (s->state != SESSION_OPEN || wire_is_sending(&s->wire)) {
+		close_session(s); /* it hears nothing, or not yet */
 		return;
 	}
 	smtp_server_timeout(&s->smtp);
-	pump(s);
+	session_pump(s);
 }
 
 void
@@ -548,12 +442,13 @@ sessions_shut_down(struct session *first)
 
 	for (struct session *s = first; s; s = next) {
 		next = s->next;
-		if (s->state == SESSION_CONNECTING) {
+		if (s->state == SESSION_CONNECTING ||
+		    s->state == SESSION_SECURING) {
 			close_session(s);
 		} else if (s->state == SESSION_OPEN) {
 			smtp_server_shutdown(&s->smtp);
 			renew_deadline(s);
-			pump(s);
+			session_pump(s);
 		}
 	}
 }

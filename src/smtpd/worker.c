@@ -4,7 +4,10 @@
 #include "io/log.h"
 #include "smtpd/session.h"
 
-enum { TICK_MS = 1000 };
+enum {
+	TICK_MS = 1000,
+	SEND_BUFFER_BYTES = 32 * 1024, /* replies are short */
+};
 
 static void
 end_if_last(struct worker *w)
@@ -35,16 +38,18 @@ worker_init(struct worker *w, uv_loop_t *loop, struct bytes listener,
 	*w = (struct worker){
 		.loop = loop,
 		.listener = listener,
-		.listeners = { loop, on_client, w, false, NULL },
+		.listeners = { loop, on_client, w, SEND_BUFFER_BYTES, false, NULL },
 		.lookup = lookup_client_new(loop),
+		.auth = auth_client_new(loop),
 		.commits = { .door = submit_client_new(loop),
 		    .emptied = on_commits_emptied, .context = w },
 		.memory = { .directory = directory },
 		.ended = ended,
 	};
 	limits_init(&w->limits, seed);
-	if (w->lookup == NULL || w->commits.door == NULL) {
+	if (w->lookup == NULL || w->auth == NULL || w->commits.door == NULL) {
 		lookup_client_free(w->lookup);
+		auth_client_free(w->auth);
 		submit_client_free(w->commits.door);
 		*w = (struct worker){ 0 };
 		return false;
@@ -69,9 +74,10 @@ on_tick(uv_timer_t *timer)
 }
 
 void
-worker_use(struct worker *w, const struct config *config)
+worker_use(
+    struct worker *w, const struct config *config, struct tls_context *tls)
 {
-	struct policy *policy = policy_new(config, w->listener);
+	struct policy *policy = policy_new(config, w->listener, tls);
 
 	if (policy) {
 		policy_drop(w->policy);

@@ -7,11 +7,13 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "io/tls.h"
 #include "mail/config.h"
+#include "service/auth_client.h"
+#include "service/limits.h"
+#include "service/listeners.h"
 #include "service/lookup_client.h"
 #include "smtpd/commit.h"
-#include "smtpd/limits.h"
-#include "smtpd/listeners.h"
 #include "smtpd/message.h"
 #include "smtpd/policy.h"
 
@@ -22,6 +24,7 @@ struct worker {
 	struct bytes          listener; /* its name */
 	struct listeners      listeners;
 	struct lookup_client *lookup;
+	struct auth_client   *auth;
 	struct commits        commits;
 	struct message_memory memory;
 	struct limits         limits;
@@ -37,8 +40,12 @@ struct worker {
 /* directory: for large messages, or NULL. False: no memory. */
 bool worker_init(struct worker *w, uv_loop_t *loop, struct bytes listener,
     const char *directory, void (*ended)(void));
-/* For sessions that begin from now on; the first time, begin to take them. */
-void worker_use(struct worker *w, const struct config *config);
+/*
+ * For sessions that begin from now on; the first time, begin to take them. tls may be
+ * NULL, and stays the caller's.
+ */
+void worker_use(
+    struct worker *w, const struct config *config, struct tls_context *tls);
 /* No new sessions; those that are idle end, the others after their message. */
 void worker_stop(struct worker *w);
 

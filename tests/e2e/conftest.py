@@ -1,5 +1,6 @@
 """Fixtures: a server of its own for each module or test, always stopped and removed."""
 
+import fcntl
 import os
 import subprocess
 
@@ -19,12 +20,12 @@ def ground():
     if not (STAGE / "bin" / "ampel").exists():
         pytest.exit(f"{STAGE}/bin/ampel is missing: run scripts/build", 3)
     if os.geteuid() == 0:
-        subprocess.run(
-            [str(ROOT / "contrib" / "sysusers" / "create")],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        create = ROOT / "contrib" / "sysusers" / "create"
+        with create.open("rb") as one_at_a_time:
+            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+            subprocess.run(
+                [str(create)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
 
 
 def make_server():

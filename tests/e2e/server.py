@@ -1,15 +1,20 @@
 """An Ampel in a folder of its own: its configuration, its users, its processes."""
 
 import os
+import pwd
 import re
+import secrets
 import shutil
 import signal
+import smtplib
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+import certificates
 import maildir
 import processes
 
@@ -22,9 +27,20 @@ EX_TEMPFAIL = 75  # sysexits(3)
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """
+    Below those that the kernel gives to clients, and where several run beside each other, each from
+    a range of its own: between here and the start of the server nobody takes it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
+    first = 12000 + 5000 * worker
+    while True:
+        with socket.socket() as s:
+            try:
+                port = first + secrets.randbelow(5000)
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def make_folder(prefix):
@@ -52,6 +68,10 @@ class Server:
     """
     settings are written as they are (numbers, sizes, yes or no); blocks is text of
     the configuration, put at its end. With as_nobody all of it runs without root.
+
+    listeners: their names; ports then has the port of each, and those with TLS show
+    certificate, signed by the authority of this server. own_tls: there is no tls block.
+    passwords: of users, set before the start.
     """
 
     def __init__(
@@ -65,6 +85,9 @@ class Server:
         users=("alice", "bob"),
         aliases="",
         port=None,
+        listeners=("smtp",),
+        passwords=None,
+        own_tls=False,
         as_nobody=False,
         preexec=None,
     ):
@@ -75,7 +98,13 @@ class Server:
         self.root = self.folder / "root"
         self.conf = self.folder / "ampel.conf"
         self.log_path = self.folder / "log"
-        self.port = port or free_port()
+        self.ports = {name: free_port() for name in listeners}
+        if port:
+            self.ports["smtp"] = port
+        self.port = self.ports.get("smtp")
+        self.passwords = dict(passwords or {})
+        self.certificate = self.key = self.authority = None
+        self.has_tls_block = not own_tls and set(listeners) != {"smtp"}
         self.settings = dict(settings or {})
         self.blocks = blocks
         self.domains = domains
@@ -94,6 +123,8 @@ class Server:
             # the checkout may lie where nobody may not look
             self.stage = self.folder / "stage"
             shutil.copytree(STAGE, self.stage, symlinks=True)
+        if self.has_tls_block:
+            self.make_certificate()
         self.write_conf()
         self.give_to_runner(self.folder, self.root)
 
@@ -102,6 +133,12 @@ class Server:
             for path in paths:
                 os.chown(path, NOBODY, NOBODY)
 
+    def make_certificate(self):
+        tls = self.folder / "tls"
+        self.authority = certificates.make_authority(tls)
+        self.certificate, self.key = certificates.make(tls)
+        self.give_to_runner(self.key)
+
     def write_conf(self):
         lines = [f'root = "{self.root}"', 'hostname = "mx.example"']
         if self.domains:
@@ -109,7 +146,10 @@ class Server:
         if self.inside:
             lines.append(f"inside = {list_text(self.inside)}")
         lines += [f"{name} = {value}" for name, value in self.settings.items()]
-        lines.append(f'listen smtp {{ address = {{ "127.0.0.1:{self.port}" }} }}')
+        for name, port in self.ports.items():
+            lines.append(f'listen {name} {{ address = {{ "127.0.0.1:{port}" }} }}')
+        if self.has_tls_block:
+            lines.append(f'tls {{ certificate = "{self.certificate}"  key = "{self.key}" }}')
         self.conf.write_text("\n".join(lines) + "\n" + self.blocks)
 
     # ---- the command ----
@@ -149,6 +189,29 @@ class Server:
     def add_users(self):
         for user in self.users:
             self.must("user", "add", user)
+        for user, password in self.passwords.items():
+            self.set_password(user, password)
+
+    def set_password(self, user, password):
+        done = subprocess.run(
+            self.argv("user", "passwd", user),
+            input=password + "\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.returncode}\n{done.stdout}{done.stderr}"
+
+    def password_hash(self, user):
+        for line in self.passwd().with_name("shadow").read_text().splitlines():
+            if line.startswith(user + ":"):
+                return line.split(":")[1]
+        raise AssertionError(f"no line of {user}")
+
+    def tls_context(self):
+        """As a careful client has it: trusts the test's authority and nobody else."""
+        return ssl.create_default_context(cafile=self.authority)
 
     def start(self, add_users=True):
         if add_users:
@@ -174,10 +237,17 @@ class Server:
                 start_new_session=True,
             )
 
-    def greets(self):
+    def greets(self, name="smtp"):
+        """Whether that listener does; under TLS without looking at whom it is."""
+        careless = ssl.create_default_context()
+        careless.check_hostname = False
+        careless.verify_mode = ssl.CERT_NONE
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 5) as s:
-                return s.recv(512).startswith(b"220 ")
+            with socket.create_connection(("127.0.0.1", self.ports[name]), 5) as s:
+                if name in ("smtps", "pop3s"):
+                    s = careless.wrap_socket(s)
+                with s:
+                    return s.recv(512).startswith((b"220 ", b"+OK "))
         except OSError:
             return False
 
@@ -186,7 +256,7 @@ class Server:
             assert self.process.poll() is None, (
                 f"ampel run ended with {self.process.returncode}\n{self.log()[-3000:]}"
             )
-            return self.greets()
+            return all(map(self.greets, self.ports))
 
         assert wait_until(answers, START_SECONDS), f"no greeting\n{self.log()[-3000:]}"
 
@@ -249,9 +319,22 @@ class Server:
         assert lines, f"no line with {parts}\n{self.log()[-3000:]}"
         return lines
 
+    def uid_of(self, account):
+        """What an account of ours is, when the server runs as root."""
+        return pwd.getpwnam(account).pw_uid
+
+    def queue_something(self):
+        """A message that is in the Maildir of alice and one that is held in the queue."""
+        for user in ("alice", "bob"):
+            if user == "bob":
+                self.must("stop", "send")
+            with smtplib.SMTP("127.0.0.1", self.port, timeout=20) as smtp:
+                smtp.sendmail("sender@elsewhere.example", f"{user}@mx.example", "Subject: secret\n\nbody\n")
+            self.wait_for_mail("alice")
+
     def passwd(self):
         """The server's own user file."""
-        found = sorted(self.root.glob("**/passwd"))
+        found = sorted(self.root.glob("etc/passwd"))
         assert len(found) == 1, f"user files below {self.root}: {found}"
         return found[0]
 

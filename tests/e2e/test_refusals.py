@@ -149,10 +149,12 @@ def test_auth_on_port_25(wire):
     assert wire.command("MAIL FROM:<a@client.example> AUTH=<>").code == 555
 
 
-def test_starttls_without_tls(wire):
-    assert "STARTTLS" not in [t.upper() for t in wire.hello().texts]
-    assert 500 <= wire.command("STARTTLS").code < 600
-    wire.expect(250, "NOOP")
+def test_auth_on_port_25_under_tls(wire):
+    wire.hello()
+    wire.expect(220, "STARTTLS")
+    wire.handshake()
+    assert not [t for t in wire.command("EHLO client.example").texts if t.upper().startswith("AUTH")]
+    assert 500 <= wire.command("AUTH PLAIN AGFsaWNlAHNlY3JldA==").code < 600
 
 
 @pytest.mark.parametrize("in_transaction", [False, True])

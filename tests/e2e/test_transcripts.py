@@ -6,6 +6,8 @@ import transcripts
 from wire import Wire
 
 ALL = transcripts.read_all()
+LISTENERS = ("smtp", "smtps", "submission")
+PASSWORDS = {"alice": "wonderland"}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,11 @@ def server_for(module_server):
         key = (inside, tuple(sorted(settings.items())))
         if key not in running:
             running[key] = module_server(
-                settings=settings, inside=inside, users=("alice", "bob", "postmaster")
+                settings=settings,
+                inside=inside,
+                users=("alice", "bob", "postmaster"),
+                listeners=LISTENERS,
+                passwords=PASSWORDS,
             ).start()
         return running[key]
 
@@ -37,6 +43,8 @@ def play(wire, transcript):
         elif kind == "expect":
             line = wire.read_line()
             assert transcripts.matches(text, line), f"{where}: wanted {text!r}, got {line!r}"
+        elif kind == "handshake":
+            wire.handshake()
         elif kind == "closed":
             assert wire.is_closed(), f"{where}: still open"
             return
@@ -51,5 +59,8 @@ def test_there_are_transcripts():
 def test_transcript(transcript, server_for):
     if reason := transcript.engine_only():
         pytest.skip(reason)
-    with Wire(server_for(transcript.settings).port) as wire:
+    server = server_for(transcript.server_settings())
+    with Wire(server.ports[transcript.listener()]) as wire:
+        if transcript.listener() == "smtps":
+            wire.handshake()
         play(wire, transcript)

@@ -52,6 +52,8 @@ class Transcript:
             return "send", unescape(text) * int(match[2] or 1)
         if kind == "S":
             return "expect", text.decode("ascii")
+        if kind == "T":
+            return "handshake", None
         if kind == "E":
             return "closed", None
         return "engine", None
@@ -63,6 +65,13 @@ class Transcript:
         if int(self.settings.get("message_size", SIZE_MIN)) < SIZE_MIN:
             return "ampel.conf takes no message_size that small"
         return self.settings.get("engine-only")
+
+    def listener(self):
+        return self.settings.get("listener", "smtp")
+
+    def server_settings(self):
+        """What the server is configured with; the rest says how it is talked to."""
+        return {k: v for k, v in self.settings.items() if k not in ("listener", "split")}
 
 
 def read_all():

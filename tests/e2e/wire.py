@@ -1,6 +1,7 @@
 """SMTP by raw bytes: what smtplib is too polite to send."""
 
 import socket
+import ssl
 
 
 class Closed(Exception):
@@ -24,6 +25,8 @@ class Reply:
 
 
 class Wire:
+    encoding = "ascii"  # of what the server says
+
     def __init__(self, port, timeout=20):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -37,6 +40,14 @@ class Wire:
 
     def close(self):
         self.socket.close()
+
+    def handshake(self):
+        """TLS from here on. The certificate is not looked at."""
+        assert self.buffer == b"", f"said before the handshake: {self.buffer!r}"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self.socket = context.wrap_socket(self.socket)
 
     def send(self, data):
         self.socket.sendall(data)
@@ -52,7 +63,7 @@ class Wire:
             self.buffer += piece
         line, _, self.buffer = self.buffer.partition(b"\n")
         assert line.endswith(b"\r"), f"a line without CR: {line!r}"
-        return line[:-1].decode("ascii")
+        return line[:-1].decode(self.encoding)
 
     def reply(self):
         lines = [self.read_line()]

@@ -73,7 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (mistakes.list[i].line > count_lines(text))
 			abort();
 	if (!mistakes_any(&mistakes))
-		for (unsigned part = PART_SMTPD; part <= PART_DELIVER; part *= 2)
+		for (unsigned part = PART_SMTPD; part <= PART_MAILBOX; part *= 2)
 			check_part(&config, (enum config_part)part);
 	config_finish(&config);
 	return 0;

@@ -1,8 +1,12 @@
 /*
  * A session with any input at all, cut in any way, and any answers. The first byte says
- * where the second feeding is cut, the second and third draw the answers. Invariants:
+ * which listener it is and where the second feeding is cut, the second and third how far the
+ * session has come and what the answers are. Invariants:
  *
- * - neither the output nor what is committed depends on the cut,
+ * - neither the output nor what is committed depends on the cut, as long as it does not decide
+ *   whether something stands behind STARTTLS,
+ * - a listener with AUTH opens no transaction before somebody has authenticated, and no other
+ *   listener ever asks about a password; nor is one asked about without TLS,
  * - every reply is a line of three digits, ended by CRLF, at most SMTP_REPLY_MAX long,
  * - data comes only behind ASK_DATA, a commit only with recipients,
  * - what is stored has no CR and no NUL, and is as long as the envelope says.
@@ -14,19 +18,33 @@
 
 enum { OUTPUT_MAX = 64 * 1024 * 1024, FOREVER = 10 * 1000 * 1000 };
 
-static const struct smtp_policy policy = {
-	.hostname = BYTES_INIT("mx.example"),
-	.listener = BYTES_INIT("smtp"),
-	.size_max = 2000,
-	.recipients_max = 5,
-	.errors_max = 20,
-	.hops_max = 5,
-	.bounce_single_recipient = true,
-	.refuse_relay_probes = true,
+#define POLICY(name, tls_, auth_) { \
+	.hostname = BYTES_INIT("mx.example"), \
+	.listener = BYTES_INIT(name), \
+	.size_max = 2000, \
+	.recipients_max = 5, \
+	.errors_max = 20, \
+	.hops_max = 5, \
+	.bounce_single_recipient = true, \
+	.refuse_relay_probes = true, \
+	.tls = (tls_), \
+	.auth = (auth_), \
+}
+
+static const struct smtp_policy policies[] = {
+	POLICY("smtp", LISTENER_STARTTLS, false),
+	POLICY("smtps", LISTENER_TLS, true),
+	POLICY("submission", LISTENER_STARTTLS_REQUIRED, true),
 };
+
+/* The last one once more, with what may be set. */
+enum { POLICIES = sizeof policies / sizeof policies[0] };
 
 struct run {
 	struct smtp_server s;
+	struct smtp_policy policy;
+	bool               is_secure, is_authenticated;
+	int                handshakes;
 	struct buf         output, body, committed;
 	uint32_t           random; /* the same answers in every run */
 	bool               has_file;
@@ -80,7 +98,10 @@ commit(struct run *r)
 	const struct envelope *e = smtp_server_envelope(&r->s);
 
 	check(r->has_file);
-	check(e->n_recipients > 0 && e->n_recipients <= policy.recipients_max);
+	check(e->n_recipients > 0 && e->n_recipients <= r->policy.recipients_max);
+	check(!r->policy.auth || r->is_authenticated);
+	check((e->user.n > 0) == r->is_authenticated);
+	check((e->tls.n > 0) == r->is_secure);
 	check(!r->body.failed && e->size_bytes == r->body.len);
 	buf_add_bytes(&r->committed, e->reverse_path);
 	buf_add_bytes(&r->committed, buf_bytes(&r->body));
@@ -89,12 +110,52 @@ commit(struct run *r)
 }
 
 static void
+answer_auth(struct run *r)
+{
+	struct bytes          user = smtp_server_user(&r->s);
+	struct bytes          password = smtp_server_password(&r->s);
+	enum smtp_auth_answer answer = draw(r) % 2 ? SMTP_AUTH_YES : draw(r) % 3;
+
+	check(r->policy.auth && r->is_secure && !r->is_authenticated);
+	check(user.n > 0 && user.n <= SASL_USER_MAX);
+	check(password.n > 0 && password.n <= SASL_PASSWORD_MAX);
+	r->is_authenticated = answer == SMTP_AUTH_YES;
+	smtp_server_answer_auth(&r->s, answer, BYTES("alice"));
+	check(smtp_server_password(&r->s).n == 0);
+	check(smtp_server_authenticated(&r->s).n > 0 == r->is_authenticated);
+}
+
+static void
+shake_hands(struct run *r)
+{
+	check(!r->is_secure && r->policy.tls != LISTENER_TLS);
+	r->is_secure = true;
+	r->handshakes++;
+	smtp_server_secured(&r->s, BYTES("TLSv1.3"));
+}
+
+static void
+answer_sender(struct run *r)
+{
+	check(r->is_authenticated && !r->policy.any_sender);
+	check(smtp_server_sender(&r->s).n > 0);
+	smtp_server_answer_sender(
+	    &r->s, draw(r) % 2 ? SMTP_SENDER_OWN : draw(r) % 3);
+}
+
+static void
 answer(struct run *r)
 {
 	static const struct id id = { { 0 } };
 	bool                   refused;
 
-	if (r->question == SMTP_ASK_RECIPIENT) {
+	if (r->question == SMTP_HANDSHAKE) {
+		shake_hands(r);
+	} else if (r->question == SMTP_ASK_AUTH) {
+		answer_auth(r);
+	} else if (r->question == SMTP_ASK_SENDER) {
+		answer_sender(r);
+	} else if (r->question == SMTP_ASK_RECIPIENT) {
 		smtp_server_answer_recipient(
 		    &r->s, draw(r) % 2 ? SMTP_RECIPIENT_OK : draw(r) % 4);
 	} else if (r->question == SMTP_ASK_DATA) {
@@ -123,7 +184,12 @@ pump(struct run *r)
 	for (int turns = 0; turns < FOREVER; turns++) {
 		enum smtp_event event = smtp_server_next(&r->s);
 
+		check(!r->policy.auth || r->is_authenticated ||
+		    !smtp_server_is_in_transaction(&r->s));
 		switch (event) {
+		case SMTP_HANDSHAKE:
+		case SMTP_ASK_AUTH:
+		case SMTP_ASK_SENDER:
 		case SMTP_ASK_RECIPIENT:
 		case SMTP_ASK_DATA:
 		case SMTP_COMMIT:
@@ -160,17 +226,8 @@ pump(struct run *r)
 
 /* cut: the size of the pieces; 0: as large as there is room. */
 static void
-play(struct run *r, struct bytes input, uint32_t random, size_t cut)
+feed(struct run *r, struct bytes input, size_t cut)
 {
-	*r = (struct run){ .random = random, .question = SMTP_MORE };
-	buf_init(&r->output, OUTPUT_MAX);
-	buf_init(&r->body, OUTPUT_MAX);
-	buf_init(&r->committed, OUTPUT_MAX);
-	smtp_server_init(
-	    &r->s, &policy, BYTES("192.0.2.1"), BYTES(""), random % 4 == 0);
-	smtp_server_watch(&r->s, check_refusal, r);
-	smtp_server_greet(&r->s);
-	pump(r);
 	while (input.n > 0 && !r->is_closed) {
 		size_t n = smtp_server_room(&r->s);
 
@@ -181,6 +238,38 @@ play(struct run *r, struct bytes input, uint32_t random, size_t cut)
 		input = bytes_from(input, n);
 		pump(r);
 	}
+}
+
+/* So that few bytes get behind a handshake, and a password. */
+static void
+begin(struct run *r, uint32_t start)
+{
+	if (r->policy.tls == LISTENER_TLS) {
+		r->is_secure = true;
+		smtp_server_secured(&r->s, BYTES("TLSv1.3"));
+	}
+	smtp_server_greet(&r->s);
+	pump(r);
+	if (start > 0)
+		feed(r, BYTES("STARTTLS\r\n"), 0);
+	if (start > 1)
+		feed(r, BYTES("EHLO x\r\nAUTH PLAIN AGFsaWNlAHdvbmRlcmxhbmQ=\r\n"), 0);
+}
+
+static void
+play(struct run *r, unsigned listener, struct bytes input, uint32_t random, size_t cut)
+{
+	*r = (struct run){ .random = random, .question = SMTP_MORE };
+	r->policy = policies[listener < POLICIES ? listener : POLICIES - 1];
+	r->policy.any_sender = r->policy.hide_client = listener >= POLICIES;
+	buf_init(&r->output, OUTPUT_MAX);
+	buf_init(&r->body, OUTPUT_MAX);
+	buf_init(&r->committed, OUTPUT_MAX);
+	smtp_server_init(
+	    &r->s, &r->policy, BYTES("192.0.2.1"), BYTES(""), random % 4 == 0);
+	smtp_server_watch(&r->s, check_refusal, r);
+	begin(r, random >> 14);
+	feed(r, input, cut);
 	check(!r->output.failed && !r->committed.failed);
 	smtp_server_finish(&r->s);
 }
@@ -210,6 +299,14 @@ check_replies(struct bytes output)
 	}
 }
 
+static void
+check_same(const struct run *a, const struct run *b)
+{
+	check(bytes_equal(buf_bytes(&a->output), buf_bytes(&b->output)));
+	check(a->is_closed == b->is_closed);
+	check(bytes_equal(buf_bytes(&a->committed), buf_bytes(&b->committed)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
@@ -223,13 +320,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	random = (uint32_t)data[1] << 8 | data[2];
 	input = bytes_from(input, 3);
-	play(&whole, input, random, 0);
-	play(&split, input, random, data[0] % 64 + 1u);
+	play(&whole, data[0] / 64, input, random, 0);
+	play(&split, data[0] / 64, input, random, data[0] % 64 + 1u);
 	check_replies(buf_bytes(&whole.output));
-	check(bytes_equal(buf_bytes(&whole.output), buf_bytes(&split.output)));
-	check(whole.is_closed == split.is_closed);
-	check(bytes_equal(
-	    buf_bytes(&whole.committed), buf_bytes(&split.committed)));
+	check_replies(buf_bytes(&split.output));
+	if (whole.handshakes == split.handshakes)
+		check_same(&whole, &split);
 	finish(&whole);
 	finish(&split);
 	return 0;

@@ -232,6 +232,25 @@ makes_folders(void **state)
 }
 
 static void
+moves_over_nothing(void **state)
+{
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	put("a", "a", 0600);
+	put("b", "b", 0600);
+	assert_int_equal(file_move(here, "a", here, "b"), -1);
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(file_move(here, "a", here, "c"), 0);
+	assert_int_equal(access("a", F_OK), -1);
+	assert_int_equal(access("c", F_OK), 0);
+	assert_int_equal(file_move(here, "a", here, "d"), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(files_here(), 2);
+	close(here);
+}
+
+static void
 sets_nonblocking(void **state)
 {
 	int pipes[2];
@@ -305,6 +324,7 @@ main(void)
 		HERE(failing_it_leaves_no_trace),
 		HERE(locks_exclude),
 		HERE(makes_folders),
+		HERE(moves_over_nothing),
 		HERE(sets_nonblocking),
 		HERE(writes_all),
 	};

@@ -44,7 +44,8 @@ set_up(void **state)
 		.users = USERS_FILE,
 	};
 	buf_init(&error, 4096);
-	office = (struct office){ &loop, &config, tables_open(&config, &error), 0 };
+	office = (struct office){ .loop = &loop, .config = &config,
+		.tables = tables_open(&config, &error) };
 	buf_finish(&error);
 	return uv_loop_init(&loop) != 0 || office.tables == NULL ? -1
 	                                                         : mkdir(etc, 0700);
@@ -95,10 +96,10 @@ ask(const struct buf *frame, char *buffer)
 }
 
 static int
-ask_recipient(void)
+ask_recipient_for(const char *user)
 {
 	static char              buffer[PEER_FRAME_MAX];
-	struct msg_ask_recipient m = { 7, BYTES("jo@example.org") };
+	struct msg_ask_recipient m = { 7, BYTES("jo@example.org"), bytes_of(user) };
 	struct msg_recipient     answer;
 	struct buf               frame;
 
@@ -108,6 +109,28 @@ ask_recipient(void)
 	buf_finish(&frame);
 	assert_int_equal(answer.q, 7);
 	return answer.answer;
+}
+
+static int
+ask_recipient(void)
+{
+	return ask_recipient_for("");
+}
+
+static bool
+ask_sender(const char *user, const char *address)
+{
+	static char           buffer[PEER_FRAME_MAX];
+	struct msg_ask_sender m = { 9, bytes_of(user), bytes_of(address) };
+	struct msg_sender     answer;
+	struct buf            frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_sender_add(&frame, &m);
+	assert_true(msg_sender_read(ask(&frame, buffer), &answer));
+	buf_finish(&frame);
+	assert_int_equal(answer.q, 9);
+	return answer.is_own;
 }
 
 static int
@@ -148,10 +171,44 @@ test_route_just_added(void **state)
 	assert_int_equal(ask_route(), ROUTE_USER);
 }
 
+static void
+test_daily_limit(void **state)
+{
+	(void)state;
+	config.daily_recipients = 2;
+	begin(ROLE_SMTPD);
+	/* who does not exist does not count, nor does mail from strangers */
+	assert_int_equal(ask_recipient_for("sam"), RECIPIENT_UNKNOWN);
+	add_jo();
+	usleep(OLD_US);
+	assert_int_equal(ask_recipient_for("sam"), RECIPIENT_OK);
+	assert_int_equal(ask_recipient_for("sam"), RECIPIENT_OK);
+	assert_int_equal(ask_recipient_for("sam"), RECIPIENT_LIMIT);
+	assert_int_equal(ask_recipient_for("kim"), RECIPIENT_OK);
+	assert_int_equal(ask_recipient(), RECIPIENT_OK);
+	quota_finish(&office.quota);
+}
+
+static void
+test_sender(void **state)
+{
+	(void)state;
+	add_jo();
+	begin(ROLE_SMTPD);
+	usleep(OLD_US);
+	assert_true(ask_sender("jo", "jo@example.org"));
+	assert_false(ask_sender("kim", "jo@example.org"));
+	assert_false(ask_sender("jo", "jo@example.com"));
+	assert_false(ask_sender("jo", "no address"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_daily_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sender, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_recipient_just_added, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -21,7 +21,7 @@ struct row {
 	const char *values[8];
 };
 
-enum { ROWS_MAX = 24 };
+enum { ROWS_MAX = 34 };
 
 struct tree {
 	struct config_tree    tree;
@@ -112,6 +112,8 @@ test_presets(void **state)
 		{ "filter a", "check", { "/a" } },
 		{ "filter b", "spamd", { "127.0.0.1:783" } },
 		{ "helper d", "command", { "/d" } },
+		{ "tls ", "certificate", { "/c.pem" } },
+		{ "tls ", "key", { "/k.pem" } },
 		{ 0 },
 	};
 	struct config c;
@@ -145,6 +147,12 @@ test_presets(void **state)
 	assert_int_equal(c.stop_timeout_ms, 150 * 1000);
 	assert_true(c.bounce_single_recipient);
 	assert_true(c.refuse_relay_probes);
+	assert_false(c.any_sender);
+	assert_false(c.hide_client);
+	assert_int_equal(c.daily_recipients, 1000);
+	assert_int_equal(c.pop3_timeout_ms, 10 * 60 * 1000);
+	assert_bytes(c.password_check, "file");
+	assert_bytes(c.password_user, "_ampelauth");
 
 	assert_int_equal(c.n_listen, 1);
 	assert_int_equal(c.listen[0].workers, 1);
@@ -170,6 +178,12 @@ test_presets(void **state)
 	assert_int_equal(c.filter[1].red_milli, 7000);
 	assert_bytes(c.helper[0].user, "_ampelfilter");
 	assert_int_equal(c.helper[0].ready.n, 0);
+	assert_int_equal(c.n_tls, 1);
+	assert_int_equal(c.tls[0].name.n, 0);
+	assert_bytes(c.tls[0].certificate, "/c.pem");
+	assert_bytes(c.tls[0].key, "/k.pem");
+	assert_int_equal(c.tls[0].listeners.n, 0);
+	assert_int_equal(c.tls[0].line, 6);
 	buf_finish(&printed);
 	config_finish(&c);
 }
@@ -184,8 +198,18 @@ static const struct row everything[] = {
 	{ NULL, "message_size", { "10M" } },
 	{ NULL, "queue_lifetime", { "36h" } },
 	{ NULL, "refuse_relay_probes", { "no" } },
+	{ NULL, "any_sender", { "yes" } },
+	{ NULL, "daily_recipients", { "50" } },
+	{ NULL, "password_check", { "/bin/checkpassword -x" } },
+	{ NULL, "password_user", { "root" } },
 	{ "listen smtp", "address", { "0.0.0.0:25", "[::]:25" } },
 	{ "listen smtp", "workers", { "4" } },
+	{ "listen pop3s", "address", { "0.0.0.0:995" } },
+	{ "tls rsa", "certificate", { "/tls/rsa.pem" } },
+	{ "tls rsa", "key", { "/tls/rsa.key" } },
+	{ "tls rsa", "listeners", { "smtp", "pop3s" } },
+	{ "tls ", "certificate", { "/tls/cert.pem" } },
+	{ "tls ", "key", { "/tls/key.pem" } },
 	{ "filter sa", "spamd", { "127.0.0.1:783", "/run/spamd" } },
 	{ "filter sa", "red", { "9.125" } },
 	{ "filter map", "command", { "/bin/bogo -x" } },
@@ -221,6 +245,17 @@ test_everything(void **state)
 	assert_false(c.refuse_relay_probes);
 	assert_int_equal(c.listen[0].address.n, 2);
 	assert_int_equal(c.listen[0].address.v[1].port, 25);
+	assert_int_equal(c.n_listen, 2);
+	assert_bytes(c.listen[1].name, "pop3s");
+	assert_true(c.any_sender);
+	assert_int_equal(c.daily_recipients, 50);
+	assert_bytes(c.password_check, "/bin/checkpassword -x");
+	assert_bytes(c.password_user, "root");
+	assert_int_equal(c.n_tls, 2);
+	assert_bytes(c.tls[0].name, "rsa");
+	assert_int_equal(c.tls[0].listeners.n, 2);
+	assert_bytes(c.tls[0].listeners.v[1], "pop3s");
+	assert_int_equal(c.tls[1].name.n, 0);
 	assert_int_equal(c.filter[0].spamd.n, 2);
 	assert_int_equal(c.filter[0].red_milli, 9125);
 	map = &c.filter[1];
@@ -257,7 +292,25 @@ static const struct part_row part_rows[] = {
 	    "inside = { \"10.0.0.0/8\", \"fd00:0:0:0:0:0:0:0/8\" }\n"
 	    "users = file\n"
 	    "recipient_delimiter = \"\"\n"
-	    "root = \"/srv/trial\"\n" },
+	    "root = \"/srv/trial\"\n"
+	    "daily_recipients = 50\n" },
+	{ PART_AUTH,
+	    "hostname = \"mx.example.org\"\n"
+	    "domains = { \"example.org\", \"example.net\" }\n"
+	    "root = \"/srv/trial\"\n"
+	    "password_check = \"/bin/checkpassword -x\"\n" },
+	{ PART_POP3D,
+	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
+	    "sessions = 4000\n"
+	    "sessions_per_address = 50\n"
+	    "errors = 20\n"
+	    "pop3_timeout = 10min\n"
+	    "listen pop3s {\n"
+	    "\taddress = { \"0.0.0.0:995\" }\n"
+	    "\tworkers = 1\n"
+	    "}\n" },
+	{ PART_MAILBOX, "hostname = \"mx.example.org\"\n" },
 	{ PART_QUEUE,
 	    "hostname = \"mx.example.org\"\n"
 	    "root = \"/srv/trial\"\n"
@@ -285,6 +338,8 @@ static const struct part_row part_rows[] = {
 	    "filter_deadline = 2min\n"
 	    "bounce_single_recipient = yes\n"
 	    "refuse_relay_probes = no\n"
+	    "any_sender = yes\n"
+	    "hide_client = no\n"
 	    "listen smtp {\n"
 	    "\taddress = { \"0.0.0.0:25\", \"[::]:25\" }\n"
 	    "\tworkers = 4\n"
@@ -356,7 +411,7 @@ test_parts(void **state)
 /* --- what is wrong --- */
 
 struct bad {
-	struct row  rows[6]; /* hostname is set on line 0, as it were */
+	struct row  rows[8]; /* hostname is set on line 0, as it were */
 	const char *printed;
 };
 
@@ -430,9 +485,29 @@ static const struct bad bad[] = {
 	{ { { NULL, "double_bounce_to", { "x" } } },
 	    "f:1: \"double_bounce_to\" is not there yet in this version\n" },
 
-	{ { { "tls ", NULL, { NULL } }, { "route *", NULL, { NULL } } },
-	    "f:1: \"tls\" is not there yet in this version\n"
-	    "f:2: \"route\" is not there yet in this version\n" },
+	{ { { "route *", NULL, { NULL } } },
+	    "f:1: \"route\" is not there yet in this version\n" },
+	{ { { "tls ", NULL, { NULL } } },
+	    "f:1: \"certificate\" is not set\n"
+	    "f:1: \"key\" is not set\n" },
+	{ { { "tls a/b", "certificate", { "/c" } }, { "tls a/b", "key", { "/k" } } },
+	    "f:1: a block \"tls\" needs a name of at most 32 letters, digits, "
+	    "'-' and '_'\n" },
+	{ { { "tls a", "certificate", { "cert.pem" } }, { "tls a", "key", { "/k/" } },
+	      { "tls a", "listeners", { "smtps", "pop3" } } },
+	    "f:1: \"certificate\" wants the absolute path of a file, not "
+	    "\"cert.pem\"\n"
+	    "f:2: \"key\" wants the absolute path of a file, not \"/k/\"\n"
+	    "f:3: there is no listener \"pop3\": passwords would cross the "
+	    "network in the clear; use pop3s\n" },
+	{ { { NULL, "password_check", { "checkpassword" } }, { NULL, "password_user", { "" } },
+	      { NULL, "daily_recipients", { "0" } }, { NULL, "pop3_timeout", { "0s" } } },
+	    "f:1: \"password_check\" wants file, pam, or the absolute path of a "
+	    "program and arguments, not \"checkpassword\"\n"
+	    "f:2: \"password_user\" wants the name of a user of the system, not "
+	    "\"\"\n"
+	    "f:3: \"daily_recipients\" may be 1 to 1000000, not \"0\"\n"
+	    "f:4: \"pop3_timeout\" may be 1s to 1d, not \"0s\"\n" },
 	{ { { "listne smtp", "address", { "1.2.3.4:25" } } },
 	    "f:1: unknown block \"listne\"; did you mean \"listen\"?\n" },
 	{ { { "filter *", "check", { "/a" } }, { "helper ", "command", { "/a" } } },
@@ -447,9 +522,9 @@ static const struct bad bad[] = {
 	{ { { "listen smtps", "address", { "0.0.0.0:465" } },
 	      { "listen pop3s", "address", { "0.0.0.0:995" } },
 	      { "listen submission", "address", { "0.0.0.0:587" } } },
-	    "f:1: listener \"smtps\" is not there yet in this version\n"
-	    "f:2: listener \"pop3s\" is not there yet in this version\n"
-	    "f:3: listener \"submission\" is not there yet in this version\n" },
+	    "" },
+	{ { { "listen local", "address", { "0.0.0.0:465" } } },
+	    "f:1: listener \"local\" is not there yet in this version\n" },
 	{ { { "listen pop3", "address", { "0.0.0.0:110" } } },
 	    "f:1: there is no listener \"pop3\": passwords would cross the "
 	    "network in the clear; use pop3s\n" },
@@ -493,9 +568,12 @@ static const struct bad bad[] = {
 	    "f:2: \"yellow\" wants exit codes from 0 to 255, not \"x\"\n"
 	    "f:2: exit code 1 cannot be both yellow and red\n" },
 	{ { { "filter a", "check", { "/a" } }, { "filter a", "listeners", { "smtp", "smtps" } },
-	      { "filter b", "check", { "/b" } }, { "filter b", "listeners", { "web" } } },
-	    "f:2: listener \"smtps\" is not there yet in this version\n"
-	    "f:4: unknown listener \"web\"\n" },
+	      { "filter b", "check", { "/b" } }, { "filter b", "listeners", { "local", "web" } },
+	      { "filter c", "check", { "/c" } }, { "filter c", "listeners", { "pop3s" } } },
+	    "f:4: listener \"local\" is not there yet in this version\n"
+	    "f:4: unknown listener \"web\"\n"
+	    "f:5: no messages come in by listener \"pop3s\": no filter can apply "
+	    "to it\n" },
 	{ { { "filter a", "check", { "/a" } }, { "filter a", "on_error", { "red" } } },
 	    "f:2: \"on_error\" wants defer or pass, not \"red\"\n" },
 

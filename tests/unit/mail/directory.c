@@ -340,6 +340,51 @@ test_longest(void **state)
 	directory_free(d);
 }
 
+static void
+test_own(void **state)
+{
+	static const struct alias_row names[] = {
+		{ "info", "joe,Ann" },
+		{ "sales", "info" },
+		{ "round", "about,Ann" },
+		{ "about", "round" },
+		{ "elsewhere", "joe@example.com" },
+	};
+	static const struct {
+		const char *address, *user;
+		bool        is_own;
+	} rows[] = {
+		{ "joe@example.org", "joe", true },
+		{ "JOE@example.net", "joe", true },
+		{ "joe+lists@example.org", "joe", true },
+		{ "joe@mx.example.org", "joe", true },
+		{ "Ann@example.org", "joe", false },
+		{ "info@example.org", "joe", true },
+		{ "sales@example.org", "joe", true },
+		{ "round@example.org", "joe", false },
+		{ "nobody@example.org", "joe", false },
+		{ "joe@example.com", "joe", false },
+		{ "elsewhere@example.org", "joe", false },
+		{ "joe@example.org", "", false },
+	};
+	struct directory *d =
+	    directory_of(names, sizeof names / sizeof names[0]);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct address address;
+		struct arena   arena;
+
+		arena_init(&arena, 64 * 1024);
+		assert_true(address_parse(bytes_of(rows[i].address), &address));
+		if (directory_is_own(d, &arena, &address,
+		        bytes_of(rows[i].user)) != rows[i].is_own)
+			fail_msg("%s is %s's?", rows[i].address, rows[i].user);
+		arena_finish(&arena);
+	}
+	directory_free(d);
+}
+
 int
 main(void)
 {
@@ -350,6 +395,7 @@ main(void)
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_loops),
 		cmocka_unit_test(test_longest),
+		cmocka_unit_test(test_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

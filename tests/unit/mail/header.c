@@ -162,6 +162,91 @@ cut_in_two_everywhere(void **state)
 		}
 }
 
+/* --- fields that are missing --- */
+
+#define D "Date: today\n"
+#define M "Message-ID: <1@mx.example>\n"
+#define X64 X57 "xxxxxxx"
+
+static const struct row additions[] = {
+	{ BYTES_INIT("A: b\n\nbody\n"), BYTES_INIT("A: b\n" D M "\nbody\n"), 0, 0 },
+	{ BYTES_INIT("A: b\n c\n\n"), BYTES_INIT("A: b\n c\n" D M "\n"), 0, 0 },
+	{ BYTES_INIT("A: b\n"), BYTES_INIT("A: b\n" D M), 0, 0 },
+	{ BYTES_INIT("A:\n"), BYTES_INIT("A:\n" D M), 0, 0 },
+
+	/* those that are there, in every spelling */
+	{ SAME("Date: b\nMessage-ID: c\n\nbody\n"), 0, 0 },
+	{ SAME("mESSAGE-iD:\nDATE \t : b\n"), 0, 0 },
+	{ BYTES_INIT("Date: b\n\n"), BYTES_INIT("Date: b\n" M "\n"), 0, 0 },
+	{ SAME("Message-ID: b\nDate: c\nDate: d\n\n"), 0, 0 },
+
+	/* those that are elsewhere, or only look so */
+	{ BYTES_INIT("A: b\n Date: c\n\nMessage-ID: d\n"),
+	    BYTES_INIT("A: b\n Date: c\n" D M "\nMessage-ID: d\n"), 0, 0 },
+	{ BYTES_INIT("Resent-Date: b\nX-Message-ID: c\nDates: d\nDat: e\n\n"),
+	    BYTES_INIT("Resent-Date: b\nX-Message-ID: c\nDates: d\nDat: e\n"
+	               D M "\n"), 0, 0 },
+
+	/* no header section: an empty line parts them from the body */
+	{ BYTES_INIT(""), BYTES_INIT(D M), 0, 0 },
+	{ BYTES_INIT("\n"), BYTES_INIT(D M "\n"), 0, 0 },
+	{ BYTES_INIT("\nbody\n"), BYTES_INIT(D M "\nbody\n"), 0, 0 },
+	{ BYTES_INIT("body\n"), BYTES_INIT(D M "\nbody\n"), 0, 0 },
+	{ BYTES_INIT("the body: x\n"), BYTES_INIT(D M "\nthe body: x\n"), 0, 0 },
+	{ BYTES_INIT(": x\n"), BYTES_INIT(D M "\n: x\n"), 0, 0 },
+	{ BYTES_INIT("Date\n"), BYTES_INIT(D M "\nDate\n"), 0, 0 },
+	{ BYTES_INIT("bo"), BYTES_INIT(D M "\nbo"), 0, 0 },
+	{ BYTES_INIT("X-Spam-Flag\n"), BYTES_INIT(D M "\nX-Spam-Flag\n"), 0, 0 },
+
+	/* the section ends with a line that is no field */
+	{ BYTES_INIT("A: b\nno field\nDate: c\n"),
+	    BYTES_INIT("A: b\n" D M "no field\nDate: c\n"), 0, 0 },
+	{ BYTES_INIT("A: b\nno"), BYTES_INIT("A: b\n" D M "no"), 0, 0 },
+	{ BYTES_INIT("X-Spam-A: b\n\n"), BYTES_INIT(D M "\n"), 0, 1 },
+
+	/* a colon that is too far away */
+	{ BYTES_INIT(X64 ": b\n\n"), BYTES_INIT(X64 ": b\n" D M "\n"), 0, 0 },
+	{ BYTES_INIT(X64 "x: b\nA: c\n\n"),
+	    BYTES_INIT(D M "\n" X64 "x: b\nA: c\n\n"), 0, 0 },
+	{ BYTES_INIT("A: b\n" X64 "x\n"), BYTES_INIT("A: b\n" D M X64 "x\n"), 0, 0 },
+
+	{ BYTES_INIT("A: b\nDate" B50 B50 ": c\n"),
+	    BYTES_INIT("A: b\n" D M "Date" B50 B50 ": c\n"), 0, 0 },
+
+	/* a line without an end cannot have one behind it */
+	{ SAME("A: b"), 0, 0 },
+	{ SAME("A:"), 0, 0 },
+};
+
+static struct header_filter
+adding_filter(void)
+{
+	return (struct header_filter){
+		.missing = {
+			{ BYTES("Date"), BYTES(D) },
+			{ BYTES("Message-ID"), BYTES(M) },
+		},
+	};
+}
+
+static void
+missing_fields_are_added(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof additions / sizeof additions[0]; i++)
+		for (size_t at = 0; at <= additions[i].in.n; at++) {
+			struct header_filter f = adding_filter();
+			struct buf           out;
+
+			buf_init(&out, 10000);
+			header_filter_feed(&f, bytes_first(additions[i].in, at), &out);
+			header_filter_feed(&f, bytes_from(additions[i].in, at), &out);
+			header_filter_end(&f, &out);
+			check_row(&additions[i], &f, &out);
+			buf_finish(&out);
+		}
+}
+
 static void
 fields_come_off_one_by_one(void **state)
 {
@@ -267,6 +352,7 @@ main(void)
 		cmocka_unit_test(whole),
 		cmocka_unit_test(byte_by_byte),
 		cmocka_unit_test(cut_in_two_everywhere),
+		cmocka_unit_test(missing_fields_are_added),
 		cmocka_unit_test(fields_come_off_one_by_one),
 		cmocka_unit_test(the_last_field_needs_no_line_end),
 		cmocka_unit_test(what_is_no_field_ends_the_section),

@@ -65,7 +65,8 @@ test_example(void **state)
 	config_from_tree(&config, &tree, &mistakes);
 	mistakes_print(&mistakes, "example", &printed);
 	assert_string_equal(buf_string(&printed), "");
-	assert_int_equal(config.n_listen, 1);
+	assert_int_equal(config.n_listen, 4);
+	assert_int_equal(config.n_tls, 1);
 	assert_int_equal(config.n_filter, 3);
 	assert_int_equal(config.n_helper, 1);
 	buf_finish(&printed);

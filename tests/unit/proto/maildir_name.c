@@ -96,6 +96,56 @@ test_largest_numbers(void **state)
 	buf_finish(&b);
 }
 
+/* Names that other programs give. */
+static void
+test_parts(void **state)
+{
+	static const struct {
+		const char *name, *base;
+		uint64_t    seconds;
+		bool        has_size;
+		uint64_t    wire_bytes;
+	} rows[] = {
+		{ "1785369104.1234.host", "1785369104.1234.host", 1785369104, false, 0 },
+		{ "1785369104.M5P6.host,S=10,W=12:2,FS",
+		    "1785369104.M5P6.host,S=10,W=12", 1785369104, true, 12 },
+		{ "1785369104.M5P6.host,W=12,S=10:2,",
+		    "1785369104.M5P6.host,W=12,S=10", 1785369104, true, 12 },
+		{ "7.V1I2.host,S=10:1,x", "7.V1I2.host,S=10", 7, false, 0 },
+		{ "name", "name", 0, false, 0 },
+		{ "1785369104", "1785369104", 0, false, 0 },
+		{ ".1", ".1", 0, false, 0 },
+		{ "-1.x", "-1.x", 0, false, 0 },
+		{ "1a.x", "1a.x", 0, false, 0 },
+		{ "18446744073709551615.x", "18446744073709551615.x", UINT64_MAX,
+		    false, 0 },
+		{ "18446744073709551616.x", "18446744073709551616.x", 0, false, 0 },
+		{ "1.h,W=18446744073709551615", "1.h,W=18446744073709551615", 1,
+		    true, UINT64_MAX },
+		{ "1.h,W=18446744073709551616", "1.h,W=18446744073709551616", 1,
+		    false, 0 },
+		{ "1.h,W=", "1.h,W=", 1, false, 0 },
+		{ "1.h,W=1x", "1.h,W=1x", 1, false, 0 },
+		{ "W=5", "W=5", 0, false, 0 },
+		{ "1.h:2,W=5", "1.h", 1, false, 0 },
+		{ ":2,S", "", 0, false, 0 },
+		{ "", "", 0, false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct bytes name = bytes_of(rows[i].name);
+		uint64_t     wire_bytes = 0;
+
+		assert_true(bytes_equal(
+		    maildir_name_base(name), bytes_of(rows[i].base)));
+		assert_int_equal(maildir_name_seconds(name), rows[i].seconds);
+		assert_int_equal(maildir_name_wire_bytes(name, &wire_bytes),
+		    rows[i].has_size);
+		assert_int_equal(wire_bytes, rows[i].wire_bytes);
+	}
+}
+
 int
 main(void)
 {
@@ -103,6 +153,7 @@ main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_matches),
 		cmocka_unit_test(test_largest_numbers),
+		cmocka_unit_test(test_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

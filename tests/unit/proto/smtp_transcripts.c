@@ -14,14 +14,17 @@
 #include "base/number.h"
 #include "proto/smtp_server.h"
 
-enum { FILE_MAX = 64 * 1024, STREAM_MAX = 8 * 1024 * 1024, NAMES_MAX = 256 };
+enum { FILE_MAX = 64 * 1024, STREAM_MAX = 8 * 1024 * 1024, HANDSHAKES_MAX = 4 };
 
 struct script {
 	struct smtp_policy policy;
 	bool               inside;
+	bool               is_split; /* the cut decides nothing */
 	struct smtp_reply  commit;
 	struct buf         text;     /* the file; the rest borrows from it */
 	struct buf         client;   /* all that the client sends */
+	size_t             handshakes[HANDSHAKES_MAX]; /* positions in it: T lines */
+	size_t             n_handshakes;
 	struct buf         server;   /* S lines with CRLF */
 	struct buf         stored;   /* V and M lines, as they stand in the file */
 	bool               closes;
@@ -37,6 +40,8 @@ struct cut {
 struct run {
 	const struct script *script;
 	struct smtp_server   engine;
+	size_t               fed;
+	size_t               n_handshakes;
 	struct buf           output;
 	struct buf           message;
 	struct buf           stored;
@@ -80,6 +85,18 @@ setting_reply(struct bytes value)
 }
 
 static void
+set_listener(struct smtp_policy *policy, struct bytes name)
+{
+	const struct listener_policy *is = listener_policy(name);
+
+	assert_non_null(is);
+	assert_int_equal(is->protocol, LISTENER_SMTP);
+	policy->listener = name;
+	policy->tls = is->tls;
+	policy->auth = is->auth;
+}
+
+static void
 take_setting(struct script *s, struct bytes line)
 {
 	size_t       colon = bytes_find(line, ':');
@@ -88,6 +105,14 @@ take_setting(struct script *s, struct bytes line)
 
 	if (bytes_equal(name, BYTES("inside")))
 		s->inside = setting_is_yes(value);
+	else if (bytes_equal(name, BYTES("listener")))
+		set_listener(&s->policy, value);
+	else if (bytes_equal(name, BYTES("split")))
+		s->is_split = setting_is_yes(value);
+	else if (bytes_equal(name, BYTES("any_sender")))
+		s->policy.any_sender = setting_is_yes(value);
+	else if (bytes_equal(name, BYTES("hide_client")))
+		s->policy.hide_client = setting_is_yes(value);
 	else if (bytes_equal(name, BYTES("message_size")))
 		s->policy.size_max = setting_number(value);
 	else if (bytes_equal(name, BYTES("recipients")))
@@ -168,6 +193,10 @@ take_line(struct script *s, struct bytes line)
 	case 'M':
 		buf_addf(&s->stored, "%.*s\n", BYTES_ARG(line));
 		break;
+	case 'T':
+		assert_true(s->n_handshakes < HANDSHAKES_MAX);
+		s->handshakes[s->n_handshakes++] = s->client.len;
+		break;
 	case 'E':
 		s->closes = true;
 		break;
@@ -194,7 +223,6 @@ script_read(struct script *s, const char *path)
 	*s = (struct script){
 		.policy = {
 			.hostname = BYTES("mx.example"),
-			.listener = BYTES("smtp"),
 			.size_max = 50 * 1024 * 1024,
 			.recipients_max = 100,
 			.errors_max = 20,
@@ -202,8 +230,10 @@ script_read(struct script *s, const char *path)
 			.bounce_single_recipient = true,
 			.refuse_relay_probes = true,
 		},
+		.is_split = true,
 		.commit = { .code = 0 },
 	};
+	set_listener(&s->policy, BYTES("smtp"));
 	buf_init(&s->text, FILE_MAX);
 	buf_init(&s->client, STREAM_MAX);
 	buf_init(&s->server, FILE_MAX);
@@ -246,6 +276,45 @@ directory_answer(struct bytes address)
 	return SMTP_RECIPIENT_NOT_OURS;
 }
 
+/* One password is right; what is wrong with another is not said. */
+static void
+answer_auth(struct smtp_server *s)
+{
+	struct bytes          user = smtp_server_user(s);
+	struct bytes          password = smtp_server_password(s);
+	enum smtp_auth_answer answer = SMTP_AUTH_NO;
+
+	if (bytes_equal_nocase(user, BYTES("alice")) &&
+	    bytes_equal(password, BYTES("wonderland")))
+		answer = SMTP_AUTH_YES;
+	else if (bytes_equal(user, BYTES("try-later")))
+		answer = SMTP_AUTH_TRY_LATER;
+	smtp_server_answer_auth(s, answer, BYTES("alice"));
+}
+
+static enum smtp_sender_answer
+sender_answer(struct bytes user, struct bytes address)
+{
+	assert_true(bytes_equal(user, BYTES("alice")));
+	if (bytes_equal(address, BYTES("alice@mx.example")))
+		return SMTP_SENDER_OWN;
+	if (bytes_equal(address, BYTES("try-later@mx.example")))
+		return SMTP_SENDER_TRY_LATER;
+	return SMTP_SENDER_NOT_OWN;
+}
+
+/* TLS comes where a T line stands, and nowhere else. */
+static void
+shake_hands(struct run *r)
+{
+	const struct script *script = r->script;
+
+	assert_true(r->n_handshakes < script->n_handshakes);
+	assert_int_equal(r->fed, script->handshakes[r->n_handshakes]);
+	r->n_handshakes++;
+	smtp_server_secured(&r->engine, BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384"));
+}
+
 /* As V and M lines. */
 static void
 store_message(struct run *r, const struct envelope *e)
@@ -259,6 +328,8 @@ store_message(struct run *r, const struct envelope *e)
 	for (size_t i = 0; i < e->n_recipients; i++)
 		buf_addf(&r->stored, " <%.*s>",
 		    BYTES_ARG(e->recipients[i].address));
+	if (e->user.n > 0)
+		buf_addf(&r->stored, " by %.*s", BYTES_ARG(e->user));
 	buf_add_char(&r->stored, '\n');
 	assert_true(bytes_start(rest, BYTES("Received: from ")));
 	bytes_split(&rest, '\n', &line);
@@ -291,7 +362,15 @@ answer(struct run *r, enum smtp_event question)
 {
 	static const struct id id = { { 1, 2, 3, 4, 5, 6, 7, 8, 9 } };
 
-	if (question == SMTP_ASK_RECIPIENT)
+	if (question == SMTP_HANDSHAKE)
+		shake_hands(r);
+	else if (question == SMTP_ASK_AUTH)
+		answer_auth(&r->engine);
+	else if (question == SMTP_ASK_SENDER)
+		smtp_server_answer_sender(&r->engine,
+		    sender_answer(smtp_server_authenticated(&r->engine),
+		        smtp_server_sender(&r->engine)));
+	else if (question == SMTP_ASK_RECIPIENT)
 		smtp_server_answer_recipient(&r->engine,
 		    directory_answer(smtp_server_recipient(&r->engine)));
 	else if (question == SMTP_ASK_DATA)
@@ -320,6 +399,9 @@ pump(struct run *r, enum smtp_event *question, bool is_late)
 		enum smtp_event event = smtp_server_next(&r->engine);
 
 		switch (event) {
+		case SMTP_HANDSHAKE:
+		case SMTP_ASK_AUTH:
+		case SMTP_ASK_SENDER:
 		case SMTP_ASK_RECIPIENT:
 		case SMTP_ASK_DATA:
 		case SMTP_COMMIT:
@@ -352,13 +434,17 @@ pump(struct run *r, enum smtp_event *question, bool is_late)
 }
 
 static size_t
-piece_size(const struct run *r, const struct cut *cut, size_t fed)
+piece_size(const struct run *r, const struct cut *cut)
 {
-	size_t n = r->script->client.len - fed;
+	size_t end = r->script->client.len;
 	size_t room = smtp_server_room(&r->engine);
+	size_t n;
 
-	if (fed < cut->first && n > cut->first - fed)
-		n = cut->first - fed;
+	if (r->n_handshakes < r->script->n_handshakes)
+		end = r->script->handshakes[r->n_handshakes];
+	n = end - r->fed;
+	if (r->fed < cut->first && n > cut->first - r->fed)
+		n = cut->first - r->fed;
 	if (cut->every > 0 && n > cut->every)
 		n = cut->every;
 	return n < room ? n : room;
@@ -368,7 +454,6 @@ static void
 play(struct run *r, const struct script *script, struct cut cut)
 {
 	enum smtp_event question = SMTP_MORE;
-	size_t          fed = 0;
 
 	*r = (struct run){ .script = script };
 	buf_init(&r->output, STREAM_MAX);
@@ -376,16 +461,23 @@ play(struct run *r, const struct script *script, struct cut cut)
 	buf_init(&r->stored, STREAM_MAX);
 	smtp_server_init(&r->engine, &script->policy, BYTES("192.0.2.1"),
 	    BYTES("client.example"), script->inside);
+	if (script->policy.tls == LISTENER_TLS)
+		smtp_server_secured(&r->engine, BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384"));
 	smtp_server_greet(&r->engine);
-	while (fed < script->client.len && !r->is_closed) {
-		size_t n = piece_size(r, &cut, fed);
+	while (r->fed < script->client.len && !r->is_closed) {
+		size_t n = piece_size(r, &cut);
+		size_t handshakes = r->n_handshakes;
+		bool   is_full = smtp_server_room(&r->engine) == 0;
 
 		smtp_server_feed(&r->engine,
-		    bytes_first(bytes_from(buf_bytes(&script->client), fed), n));
-		fed += n;
+		    bytes_first(bytes_from(buf_bytes(&script->client), r->fed), n));
+		r->fed += n;
 		pump(r, &question, cut.is_late && n > 0);
+		if (n == 0 && !is_full && r->n_handshakes == handshakes)
+			fail_msg("no handshake behind %zu bytes", r->fed);
 	}
 	pump(r, &question, false);
+	assert_true(r->is_closed || r->n_handshakes == script->n_handshakes);
 	assert_false(r->output.failed || r->message.failed || r->stored.failed);
 }
 
@@ -490,6 +582,8 @@ check_transcript(const char *name, const char *path)
 	script_read(&script, path);
 	play(&whole, &script, (struct cut){ 0 });
 	check_conversation(name, &script, &whole);
+	if (!script.is_split)
+		goto done;
 	check_same(name, &script, &whole, (struct cut){ .every = 1 });
 	check_same(name, &script, &whole, (struct cut){ .is_late = true });
 	check_same(name, &script, &whole,
@@ -497,6 +591,7 @@ check_transcript(const char *name, const char *path)
 	for (size_t at = 1; at < script.client.len;
 	     at = next_position(at, script.client.len))
 		check_same(name, &script, &whole, (struct cut){ .first = at });
+done:
 	run_finish(&whole);
 	script_finish(&script);
 }

@@ -178,7 +178,7 @@ ask_connect(size_t n)
 static struct lookup_question *
 ask_recipient(size_t n)
 {
-	return asked(lookup_recipient(w.client, BYTES("joe@example.org"),
+	return asked(lookup_recipient(w.client, BYTES("joe@example.org"), BYTES(""),
 	                 on_recipient, &w.told[n]),
 	    n);
 }
@@ -547,7 +547,7 @@ garbled_answers_end_the_connection(void **state)
 		{ .type = MSG_ROUTE, .targets = BYTES_INIT("\2\0\0\0a") },
 		{ .type = MSG_ROUTE, .targets = BYTES_INIT("\377\377\377\377a") },
 		{ .type = MSG_ROUTE, .is_large = 1, .n_fds = 1 }, /* "rubbish" */
-		{ .type = MSG_RECIPIENT, .choice = RECIPIENT_TRY_LATER + 1 },
+		{ .type = MSG_RECIPIENT, .choice = RECIPIENT_LIMIT + 1 },
 		{ .type = MSG_RECIPIENT, .cut = 1 },
 		{ .type = MSG_CONNECT, .cut = 1 },
 		{ .type = MSG_CONNECT, .n_fds = 1 },
@@ -617,7 +617,7 @@ question_too_large(void **state)
 
 	(void)state;
 	open_connected();
-	assert_null(lookup_recipient(w.client, large, on_recipient, &w.told[0]));
+	assert_null(lookup_recipient(w.client, large, BYTES(""), on_recipient, &w.told[0]));
 	ask_recipient(1);
 	answer_recipient(receive_recipient(), RECIPIENT_OK);
 	turn();

@@ -39,7 +39,7 @@ on_recipient(enum recipient_answer answer, void *context)
 	assert_true(told->times < 10);
 	if (told->client)
 		assert_non_null(lookup_recipient(told->client,
-		    BYTES("joe@example.org"), on_recipient, told));
+		    BYTES("joe@example.org"), BYTES(""), on_recipient, told));
 }
 
 static void
@@ -77,9 +77,9 @@ overdue_is_try_later(void **state)
 		assert_int_equal(peer_pair(pair), 0);
 		if (connected)
 			lookup_client_connect(client, pair[0]);
-		lookup_recipient(client, BYTES("a@example.org"), on_recipient, &old);
+		lookup_recipient(client, BYTES("a@example.org"), BYTES(""), on_recipient, &old);
 		now_ms += LOOKUP_TIMEOUT_MS;
-		lookup_recipient(client, BYTES("b@example.org"), on_recipient, &young);
+		lookup_recipient(client, BYTES("b@example.org"), BYTES(""), on_recipient, &young);
 		assert_int_equal(old.times, 0);
 		one_tick(&loop);
 		assert_int_equal(old.times, 1);
@@ -104,7 +104,7 @@ asked_again_has_its_time(void **state)
 	(void)state;
 	uv_loop_init(&loop);
 	client = told.client = lookup_client_new(&loop);
-	lookup_recipient(client, BYTES("a@example.org"), on_recipient, &told);
+	lookup_recipient(client, BYTES("a@example.org"), BYTES(""), on_recipient, &told);
 	now_ms += LOOKUP_TIMEOUT_MS;
 	one_tick(&loop);
 	assert_int_equal(told.times, 1);

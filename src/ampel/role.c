@@ -1,0 +1,77 @@
+#include "ampel/role.h"
+
+#include "mail/listener.h"
+
+static const struct {
+	const char      *program;
+	const char      *name;
+	enum config_part part;
+	bool             faces_network;
+} roles[] = {
+	[ROLE_SMTPD] = { "ampel-smtpd", "smtpd", PART_SMTPD, true },
+	[ROLE_LOOKUP] = { "ampel-lookup", "lookup", PART_LOOKUP, false },
+	[ROLE_HIQ] = { "ampel-hiq", "hiq", PART_HIQ, false },
+	[ROLE_QUEUE] = { "ampel-queue", "queue", PART_QUEUE, false },
+	[ROLE_DELIVER] = { "ampel-deliver", "deliver", PART_DELIVER, false },
+	[ROLE_AUTH] = { "ampel-auth", "auth", PART_AUTH, false },
+	[ROLE_POP3D] = { "ampel-pop3d", "pop3d", PART_POP3D, true },
+	[ROLE_MAILBOX] = { "ampel-mailbox", "mailbox", PART_MAILBOX, false },
+};
+
+const char *
+role_program(enum peer_role role)
+{
+	return roles[role].program;
+}
+
+const char *
+role_name(enum peer_role role)
+{
+	return roles[role].name;
+}
+
+enum config_part
+role_part(enum peer_role role)
+{
+	return roles[role].part;
+}
+
+bool
+role_faces_network(enum peer_role role)
+{
+	return roles[role].faces_network;
+}
+
+enum peer_role
+role_of_listener(struct bytes listener)
+{
+	const struct listener_policy *policy = listener_policy(listener);
+
+	return policy && policy->protocol == LISTENER_POP3 ? ROLE_POP3D
+	                                                   : ROLE_SMTPD;
+}
+
+bool
+role_needs_auth(struct bytes listener)
+{
+	const struct listener_policy *policy = listener_policy(listener);
+
+	return policy && policy->auth;
+}
+
+bool
+role_is_served(const struct config *config, enum peer_role role, bool has_auth)
+{
+	for (size_t i = 0; i < config->n_listen; i++)
+		if (role_of_listener(config->listen[i].name) == role &&
+		    role_needs_auth(config->listen[i].name) == has_auth)
+			return true;
+	return false;
+}
+
+bool
+role_is_auth_needed(const struct config *config)
+{
+	return role_is_served(config, ROLE_SMTPD, true) ||
+	    role_is_served(config, ROLE_POP3D, true);
+}

@@ -1,0 +1,41 @@
+#include "pop3d/journal.h"
+
+#include "service/event.h"
+
+void
+journal_session_refused(struct bytes peer, const char *why)
+{
+	struct event e = event_begin("session-refused", NULL);
+
+	event_text(&e, "peer", peer);
+	event_text(&e, "why", bytes_of(why));
+	event_end(&e);
+}
+
+void
+journal_maildrop_failed(struct bytes peer, struct bytes user)
+{
+	struct event e = event_begin("maildrop-failed", NULL);
+
+	event_text(&e, "peer", peer);
+	event_text(&e, "user", user);
+	event_end(&e);
+}
+
+void
+journal_session(const struct journal_session *session)
+{
+	struct event e = event_begin("pop3", NULL);
+
+	event_text(&e, "peer", session->peer);
+	event_text(&e, "user", session->user);
+	event_number(&e, "messages", session->n_messages);
+	event_number(&e, "fetched", session->n_fetched);
+	event_number(&e, "octets", session->octets_fetched);
+	event_number(&e, "removed", session->n_removed);
+	if (session->n_failed > 0)
+		event_number(&e, "failed", session->n_failed);
+	event_number(&e, "ms", session->ms);
+	event_text(&e, "tls", session->tls);
+	event_end(&e);
+}
