@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import random
 import re
 import shlex
 import shutil
@@ -200,8 +201,9 @@ def test_no_program_for_the_refused(trial, name):
         b"cave\0sesame\0" + b"x" * 501 + b"\0",  # 513 bytes
         triple("cave", "sesame") + b"x" * 4096,
         b"\xff" * 512,
-        os.urandom(4096).replace(b"\0", b"x"),
+        random.Random(4096).randbytes(4096).replace(b"\0", b"x"),
     ],
+    ids=range(11),
 )
 def test_garbled(trial, text):
     assert trial.code(text, "-") == MISUSED
