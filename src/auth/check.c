@@ -71,6 +71,15 @@ check_cancel(struct check *check)
 }
 
 void
+check_kill(struct check *check)
+{
+	const struct check_way *way = check->checker->way;
+
+	if (way->kill)
+		way->kill(check);
+}
+
+void
 check_drop(struct check *check)
 {
 	struct checker *c = check->checker;

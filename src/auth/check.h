@@ -46,5 +46,7 @@ struct check *check_start(struct checker *c, const struct check_task *task,
     check_done *done, void *context);
 /* True: it had not begun, and done is not called. False: it cannot be stopped any more. */
 bool          check_cancel(struct check *check);
+/* We end: a program that was started for it does not outlive us. */
+void          check_kill(struct check *check);
 
 #endif

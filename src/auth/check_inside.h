@@ -32,6 +32,7 @@ struct check_way {
 	/* Ends with check_finish, but not from inside the call. False: no memory. */
 	bool            (*start)(struct check *check);
 	bool            (*cancel)(struct check *check);
+	void            (*kill)(struct check *check); /* NULL: all is in this process */
 };
 
 extern const struct check_way check_file, check_pam, check_program;

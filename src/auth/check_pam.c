@@ -1,16 +1,19 @@
 /*
- * By PAM, service "ampel", whose file the supervisor has seen: auth and account. The administrator's modules run in this
+ * By PAM, service "ampel": auth and account. The administrator's modules run in this
  * process, in a thread each, as root.
  */
+#include <errno.h>
 #include <pwd.h>
 #include <security/pam_appl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auth/check_inside.h"
 
 #define SERVICE "ampel"
+#define SERVICE_FILE "/etc/pam.d/" SERVICE
 
 enum { PASSWD_MEMORY = 8 * 1024 };
 
@@ -18,10 +21,17 @@ static struct checker *
 open_pam(
     uv_loop_t *loop, const struct config *config, char *error, size_t size)
 {
-	struct checker *c = calloc(1, sizeof *c);
+	struct checker *c;
 
 	(void)loop;
 	(void)config;
+	/* without it PAM would use that of "other", which hardly fits */
+	if (access(SERVICE_FILE, F_OK) == -1) {
+		snprintf(error, size, "password_check: " SERVICE_FILE ": %s",
+		    strerror(errno));
+		return NULL;
+	}
+	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		snprintf(error, size, "no memory");
 	return c;

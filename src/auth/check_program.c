@@ -142,6 +142,7 @@ on_ended(struct child *child, struct child_end how, void *context)
 
 	p->end = how;
 	child_close(child);
+	p->child = NULL;
 	end(p);
 }
 
@@ -221,6 +222,15 @@ cancel(struct check *check)
 			return true;
 		}
 	return false;
+}
+
+static void
+kill_program(struct check *check)
+{
+	struct program_check *p = (struct program_check *)check;
+
+	if (p->child)
+		child_signal_group(p->child, SIGKILL);
 }
 
 static void
@@ -356,4 +366,5 @@ const struct check_way check_program = {
 	.close = close_program,
 	.start = start,
 	.cancel = cancel,
+	.kill = kill_program,
 };

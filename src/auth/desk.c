@@ -397,6 +397,14 @@ desk_stop(struct desk *d)
 }
 
 void
+desk_kill(struct desk *d)
+{
+	for (struct login *l = d->logins; l; l = l->next)
+		if (l->check)
+			check_kill(l->check);
+}
+
+void
 desk_close(struct desk *d)
 {
 	while (d->askers)

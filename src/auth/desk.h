@@ -33,6 +33,8 @@ void   desk_stop(struct desk *d);
 /* Passwords that are being looked at. */
 size_t desk_checks(const struct desk *d);
 void   desk_add_stats(const struct desk *d, struct buf *b);
+/* We end at once: programs that look at a password do too. */
+void   desk_kill(struct desk *d);
 /* Everything is forgotten; nothing may be being looked at. */
 void   desk_close(struct desk *d);
 

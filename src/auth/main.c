@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "auth/check.h"
 #include "auth/desk.h"
@@ -118,8 +119,10 @@ on_stop_tick(uv_timer_t *timer)
 	if (!is_idle && clock_monotonic_ms() - auth.stop_ms < STOP_MS)
 		return;
 	uv_timer_stop(timer);
-	if (is_idle)
+	if (is_idle) {
 		desk_close(auth.desk);
+		auth.desk = NULL;
+	}
 	service_end(0);
 }
 
@@ -158,6 +161,10 @@ main(void)
 		.stop = stop,
 		.stats = stats,
 	};
+	int code = service_main(&program);
 
-	return service_main(&program);
+	if (auth.desk)
+		desk_kill(auth.desk);
+	/* exit(3) waits for the threads of libuv; one may be in a PAM module that hangs */
+	_exit(code);
 }

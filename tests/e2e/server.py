@@ -1,5 +1,6 @@
 """An Ampel in a folder of its own: its configuration, its users, its processes."""
 
+import collections
 import os
 import pwd
 import re
@@ -26,6 +27,9 @@ NOBODY = 65534
 EX_TEMPFAIL = 75  # sysexits(3)
 
 
+_last_ports = collections.deque(maxlen=100)  # free still, but somebody's
+
+
 def free_port():
     """
     Below those that the kernel gives to clients, and where several run beside each other, each from
@@ -38,9 +42,11 @@ def free_port():
             try:
                 port = first + secrets.randbelow(5000)
                 s.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        if port not in _last_ports:
+            _last_ports.append(port)
+            return port
 
 
 def make_folder(prefix):

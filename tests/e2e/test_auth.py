@@ -6,12 +6,12 @@ import re
 import time
 from pathlib import Path
 
+import pam_service
 import pytest
 
 from frames import ANSWERS, Child, pair
 from server import NOBODY, make_folder
 
-PAM_SERVICE = Path("/etc/pam.d/ampel")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 YES, NO, LATER = (ANSWERS[f"PASSWORD_{word}"] for word in ("YES", "NO", "TRY_LATER"))
 
@@ -165,10 +165,6 @@ def test_stop(house, auth):
 @pytest.fixture
 def pam(house):
     """Modules that ask a script, which knows alice and notes what it was told."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    if PAM_SERVICE.exists():
-        pytest.skip(f"{PAM_SERVICE} is the administrator's")
     check = script(
         house,
         f'echo "$PAM_USER $PAM_RHOST $PAM_SERVICE $PAM_TYPE" >>{house}/told\n'
@@ -176,17 +172,17 @@ def pam(house):
         '[ "$PAM_USER" = broken ] && exit 9\n'
         '[ "$password" = "$PAM_USER-secret" ]\n',
     )
-    PAM_SERVICE.write_text(
-        "auth [success=2 default=ignore] pam_succeed_if.so quiet user = broken\n"
-        f"auth [success=2 default=ignore] pam_exec.so quiet expose_authtok {check}\n"
-        "auth requisite pam_deny.so\n"
-        f"auth requisite pam_exec.so quiet expose_authtok {check}\n"
-        "auth required pam_permit.so\n"
-        "account [success=ignore default=bad] pam_succeed_if.so quiet user != bin\n"
-        "account required pam_permit.so\n"
-    )
-    yield house
-    PAM_SERVICE.unlink()
+    with pam_service.held() as file:
+        file.write_text(
+            "auth [success=2 default=ignore] pam_succeed_if.so quiet user = broken\n"
+            f"auth [success=2 default=ignore] pam_exec.so quiet expose_authtok {check}\n"
+            "auth requisite pam_deny.so\n"
+            f"auth requisite pam_exec.so quiet expose_authtok {check}\n"
+            "auth required pam_permit.so\n"
+            "account [success=ignore default=bad] pam_succeed_if.so quiet user != bin\n"
+            "account required pam_permit.so\n"
+        )
+        yield house
 
 
 def test_pam(pam, auth):

@@ -27,8 +27,9 @@ class Reply:
 class Wire:
     encoding = "ascii"  # of what the server says
 
-    def __init__(self, port, timeout=20):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+    def __init__(self, port, timeout=20, source="127.0.0.1"):
+        """source: whose address the client has; all of 127/8 are ours."""
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
 
