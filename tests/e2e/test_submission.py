@@ -1,185 +1,285 @@
-"""What a user may do who has logged in to smtps or submission, and what is done to his mail."""
+"""What a user may send after his login, and what becomes of it on the way."""
 
-import email
 import json
-import smtplib
+import re
 
 import pytest
 
-PASSWORDS = {"alice": "secret", "bob": "geheim"}
-TEXT = "From: alice@mx.example\nTo: bob@mx.example\nSubject: hello\n\nbody\n"
-ELSEWHERE = "someone@elsewhere.example"
+import login
+from login import Session, new_source
+
+SUBMISSION = ("smtps", "submission")
+ALIASES = "team: alice\nall: alice, bob\n"
+USERS = ("alice", "bob")
+MESSAGE = b"From: alice@mx.example\r\nSubject: hello\r\n\r\nhello\r\n"
+RED = '#!/bin/sh\nif grep -q RED; then exit 1; fi\n'
 
 
-def start(new_server, **more):
-    return new_server(
-        listeners=("smtp", "smtps", "submission"),
-        passwords=PASSWORDS,
-        users=("alice", "bob", "carol"),
-        aliases="sales: alice, bob\n",
-        **more,
-    ).start()
+def start(server):
+    server.start()
+    for user in server.users:
+        login.set_line(server, user)
+    return server
 
 
 @pytest.fixture(scope="module")
 def server(module_server):
-    return start(module_server)
+    """With a filter that refuses whatever holds a word, on port 25 as all filters are."""
+    one = module_server(listeners=("smtp", *SUBMISSION), aliases=ALIASES, users=USERS)
+    script = one.folder / "red"
+    script.write_text(RED)
+    script.chmod(0o755)
+    one.blocks = f'filter red {{ check = "{script}" }}\n'
+    one.write_conf()
+    return start(one)
 
 
-def log_in(server, listener="smtps", user="alice"):
-    if listener == "smtps":
-        smtp = smtplib.SMTP_SSL("localhost", server.ports[listener], context=server.tls_context(), timeout=20)
-    else:
-        smtp = smtplib.SMTP("localhost", server.ports[listener], timeout=20)
-        smtp.starttls(context=server.tls_context())
-    smtp.ehlo("secret-host.example")
-    smtp.login(user, PASSWORDS[user])
-    return smtp
+@pytest.fixture
+def open_server(new_server):
+    """A function of settings: such a server."""
+    return lambda **settings: start(
+        new_server(listeners=("smtp", *SUBMISSION), aliases=ALIASES, users=USERS, settings=settings)
+    )
 
 
-def send(smtp, reverse_path, recipient, text=TEXT):
-    """The codes of MAIL, RCPT and DATA, as far as it got."""
-    codes = [smtp.mail(reverse_path)[0]]
-    if codes[-1] == 250:
-        codes.append(smtp.rcpt(recipient)[0])
-    if codes[-1] == 250 and len(codes) == 2:
-        codes.append(smtp.data(text)[0])
-    smtp.rset()
-    return codes
+def logged_in(server, listener="smtps", user="alice", helo="client.example"):
+    session = Session(server, listener, new_source(), helo)
+    assert session.log_in(user) == "yes"
+    return session
 
 
-def connect(server):
-    """A stranger on port 25."""
-    smtp = smtplib.SMTP("localhost", server.ports["smtp"], timeout=20)
-    smtp.ehlo("open-host.example")
-    return smtp
+def send(session, *recipients, sender="alice@mx.example", message=MESSAGE):
+    """The reply behind the dot; all before went well."""
+    session.expect(250, f"MAIL FROM:<{sender}>")
+    for recipient in recipients:
+        session.expect(250, f"RCPT TO:<{recipient}>")
+    return session.data(message)
 
 
-def newest(server, user, before):
-    server.wait_for_mail(user, len(before) + 1)
-    known = {m.path.name for m in before}
-    return [m for m in server.mail(user) if m.path.name not in known][0]
+def mail_of_bob(server, message=MESSAGE, sender="alice@mx.example", helo="client.example"):
+    """What came of one message for him."""
+    before = {mail.path.name for mail in server.mail("bob")}
+    with logged_in(server, helo=helo) as session:
+        assert send(session, "bob@mx.example", sender=sender, message=message).code == 250
+    server.wait_for_mail("bob", len(before) + 1)
+    return [mail for mail in server.mail("bob") if mail.path.name not in before][0]
 
 
-# ---- as whom ----
+# ---- before the login ----
 
 
-@pytest.mark.parametrize("listener", ["smtps", "submission"])
+@pytest.mark.parametrize("listener", SUBMISSION)
+def test_nothing_before_the_login(server, listener):
+    with Session(server, listener) as session:
+        session.expect(530, "MAIL FROM:<alice@mx.example>")
+        session.expect(530, "MAIL FROM:<>")
+        assert session.log_in("alice", "wrong") == "no"
+        session.expect(530, "MAIL FROM:<alice@mx.example>")
+
+
+# ---- in whose name ----
+
+
+@pytest.mark.parametrize("listener", SUBMISSION)
 @pytest.mark.parametrize(
-    "reverse_path, codes",
+    "sender",
+    ["alice@mx.example", "Alice@MX.Example", "alice+lists@mx.example", "team@mx.example", ""],
+)
+def test_addresses_of_his_own(server, listener, sender):
+    with logged_in(server, listener) as session:
+        session.expect(250, f"MAIL FROM:<{sender}>")
+        session.expect(250, "RCPT TO:<bob@mx.example>")
+
+
+@pytest.mark.parametrize("listener", SUBMISSION)
+@pytest.mark.parametrize(
+    "sender",
     [
-        ("alice@mx.example", [250, 250, 250]),
-        ("ALICE@mx.example", [250, 250, 250]),
-        ("alice+lists@mx.example", [250, 250, 250]),
-        ("sales@mx.example", [250, 250, 250]),
-        ("", [250, 250, 250]),
-        ("carol@mx.example", [553]),
-        ("nobody@mx.example", [553]),
-        ("alice@elsewhere.example", [553]),
+        "bob@mx.example",
+        "bob+alice@mx.example",
+        "alice@elsewhere.example",
+        "nobody-here@mx.example",
+        "alice@[127.0.0.1]",
+        "alice@sub.mx.example",
+        "postmaster",
     ],
 )
-def test_reverse_paths(server, listener, reverse_path, codes):
-    with log_in(server, listener) as smtp:
-        assert send(smtp, reverse_path, "bob@mx.example") == codes
+def test_addresses_of_others(server, listener, sender):
+    with logged_in(server, listener) as session:
+        reply = session.command(f"MAIL FROM:<{sender}>")
+        assert reply.code in (501, 553) if sender == "postmaster" else reply.code == 553, reply
+        session.expect(503, "RCPT TO:<bob@mx.example>")
+        session.expect(250, "MAIL FROM:<alice@mx.example>")
 
 
-def test_any_sender(new_server):
-    one = start(new_server, settings={"any_sender": "yes"})
-    with log_in(one) as smtp:
-        assert send(smtp, "alice@elsewhere.example", "bob@mx.example") == [250, 250, 250]
+def test_the_null_reverse_path(server):
+    assert mail_of_bob(server, sender="").values(b"Return-Path") == [b"<>"]
+
+
+def test_any_sender(open_server):
+    server = open_server(any_sender="yes")
+    mail = mail_of_bob(server, sender="anybody@elsewhere.example")
+    assert mail.values(b"Return-Path") == [b"<anybody@elsewhere.example>"]
 
 
 # ---- to whom ----
 
 
-@pytest.mark.parametrize("listener", ["smtps", "submission"])
-def test_relaying_is_for_users(server, listener):
-    """It is accepted, and waits in the queue until something delivers it."""
-    with log_in(server, listener) as smtp:
-        assert send(smtp, "alice@mx.example", ELSEWHERE) == [250, 250, 250]
-    server.wait_for_log("ev=deferred", ELSEWHERE, "4.3.2")
+def states(server, recipient):
     rows = [json.loads(line) for line in server.must("queue", "list", "--json").splitlines()]
-    assert [row for row in rows if ELSEWHERE in json.dumps(row)]
+    return [(row["from"], row["state"]) for row in rows if row["recipient"] == recipient]
 
 
-def test_relaying_is_not_for_strangers(server):
-    with connect(server) as smtp:
-        smtp.starttls(context=server.tls_context())
-        smtp.ehlo()
-        assert send(smtp, "alice@mx.example", ELSEWHERE) == [250, 550]
+def test_relaying(open_server):
+    """After the login mail for elsewhere is taken, and kept; without one it never is."""
+    server = open_server()
+    server.must("stop", "send")
+    for listener in SUBMISSION:
+        recipient = f"friend@{listener}.elsewhere.example"
+        with logged_in(server, listener) as session:
+            assert send(session, recipient).code == 250
+        assert states(server, recipient) == [("alice@mx.example", "queued")]
+        with login.Wire(server.port) as wire:
+            wire.hello()
+            wire.expect(250, "MAIL FROM:<alice@mx.example>")
+            assert wire.expect(550, f"RCPT TO:<{recipient}>").status == "5.7.1"
 
 
-def test_recipients_a_day(new_server):
-    one = start(new_server, settings={"daily_recipients": 3})
-    with log_in(one) as smtp:
-        smtp.mail("alice@mx.example")
-        codes = [smtp.rcpt(f"{name}@mx.example")[0] for name in ("alice", "bob", "carol", "sales")]
-        assert codes == [250, 250, 250, 450]
-    with log_in(one, "submission") as smtp:
-        assert send(smtp, "alice@mx.example", "bob@mx.example") == [250, 450]
-    with log_in(one, user="bob") as smtp:
-        assert send(smtp, "bob@mx.example", "alice@mx.example") == [250, 250, 250]
+@pytest.mark.parametrize("probe", ["friend%elsewhere.example@mx.example", "elsewhere.example!friend@mx.example"])
+def test_probes_lead_nowhere(server, probe):
+    """A user may relay, but such a name is nobody's here."""
+    with logged_in(server) as session:
+        session.expect(250, "MAIL FROM:<alice@mx.example>")
+        session.expect(550, f"RCPT TO:<{probe}>")
 
 
-# ---- what becomes of his mail ----
+def test_unknown_recipients(server):
+    with logged_in(server) as session:
+        session.expect(250, "MAIL FROM:<alice@mx.example>")
+        session.expect(550, "RCPT TO:<nobody-here@mx.example>")
+
+
+def test_recipients_of_a_day(open_server):
+    """Counted by user, over all of his sessions; refused ones do not count."""
+    server = open_server(daily_recipients=3)
+    with logged_in(server) as session:
+        session.expect(250, "MAIL FROM:<alice@mx.example>")
+        session.expect(250, "RCPT TO:<bob@mx.example>")
+        session.expect(550, "RCPT TO:<nobody-here@mx.example>")
+        session.expect(250, "RCPT TO:<a@elsewhere.example>")
+    with logged_in(server, "submission") as session:
+        session.expect(250, "MAIL FROM:<alice@mx.example>")
+        session.expect(250, "RCPT TO:<bob@mx.example>")
+        for recipient in ("alice@mx.example", "b@elsewhere.example"):
+            reply = session.expect(450, f"RCPT TO:<{recipient}>")
+            assert reply.status == "4.7.1"
+        assert session.data(MESSAGE).code == 250  # those who were accepted get it
+    with logged_in(server, user="bob") as session:
+        session.expect(250, "MAIL FROM:<bob@mx.example>")
+        session.expect(250, "RCPT TO:<alice@mx.example>")
+    with login.Wire(server.port) as wire:
+        wire.begin("alice@mx.example", sender="alice@mx.example")
+
+
+# ---- what becomes of the message ----
+
+
+def received(mail):
+    return mail.values(b"Received")[0].decode()
+
+
+def test_the_client_is_told(server):
+    """Unless it is hidden; without this the next test would say nothing."""
+    field = received(mail_of_bob(server, helo="my-laptop.example"))
+    assert "my-laptop.example" in field and "[127." in field
+    assert " with ESMTPSA " in field
+
+
+def test_a_hidden_client(open_server):
+    server = open_server(hide_client="yes")
+    mail = mail_of_bob(server, helo="my-laptop.example")
+    assert len(mail.values(b"Received")) == 1
+    assert b"my-laptop" not in mail.data
+    assert b"127." not in mail.data
+    assert " with ESMTPSA " in received(mail)
+    with login.Wire(server.port) as wire:  # of strangers it is always told
+        wire.begin("alice@mx.example")
+        assert wire.data(MESSAGE).code == 250
+    assert "[127.0.0.1]" in received(server.wait_for_mail("alice")[0])
 
 
 def test_missing_fields_are_added(server):
-    before = server.mail("bob")
-    with log_in(server) as smtp:
-        assert send(smtp, "alice@mx.example", "bob@mx.example") == [250, 250, 250]
-    mail = newest(server, "bob", before)
-    message = email.message_from_bytes(mail.data)
-    assert len(message.get_all("Date")) == 1
-    assert message.get_all("Message-ID") == [f"<{mail.id}@mx.example>"]
-    assert message.get_payload() == "body\n"
+    mail = mail_of_bob(server)
+    (date,) = mail.values(b"Date")
+    assert re.fullmatch(rb"\w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d \+0000", date), date
+    (message_id,) = mail.values(b"Message-ID")
+    assert message_id == f"<{mail.id}@mx.example>".encode()
+    head, _, body = MESSAGE.replace(b"\r\n", b"\n").partition(b"\n\n")
+    assert mail.original(b"From:").startswith(head + b"\n")
+    assert mail.body == body
 
 
-def test_present_fields_are_left(server):
-    date, name = "Tue, 24 Nov 2026 10:00:00 +0000", "<given@client.example>"
-    before = server.mail("bob")
-    with log_in(server) as smtp:
-        send(smtp, "alice@mx.example", "bob@mx.example", f"date: {date}\nMESSAGE-ID: {name}\n{TEXT}")
-    message = email.message_from_bytes(newest(server, "bob", before).data)
-    assert message.get_all("Date") == [date]
-    assert message.get_all("Message-ID") == [name]
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nMessage-ID: <own@client.example>\r\n",
+        b"date: yesterday\r\nMESSAGE-id: none\r\n",
+        b"Message-ID:\r\n <folded@client.example>\r\nDate:\r\n\tThu, 1 Jan 1970\r\n 00:00:00 +0000\r\n",
+    ],
+    ids=["usual", "odd", "folded"],
+)
+def test_fields_that_are_there_stay(server, fields):
+    mail = mail_of_bob(server, fields + MESSAGE)
+    assert mail.original(fields[:4]) == (fields + MESSAGE).replace(b"\r\n", b"\n")
+    assert len(mail.values(b"Date")) == len(mail.values(b"Message-ID")) == 1
 
 
-def test_nothing_is_added_to_mail_of_others(server):
-    before = server.mail("bob")
-    with connect(server) as smtp:
-        send(smtp, ELSEWHERE, "bob@mx.example")
-    message = email.message_from_bytes(newest(server, "bob", before).data)
-    assert message["Date"] is None and message["Message-ID"] is None
+def test_one_of_the_two_is_there(server):
+    mail = mail_of_bob(server, b"Date: Thu, 1 Jan 1970 00:00:00 +0000\r\n" + MESSAGE)
+    assert mail.values(b"Date") == [b"Thu, 1 Jan 1970 00:00:00 +0000"]
+    assert len(mail.values(b"Message-ID")) == 1
 
 
-@pytest.mark.parametrize("hides", ["yes", "no"])
-def test_hide_client(new_server, hides):
-    one = start(new_server, settings={"hide_client": hides})
-    with log_in(one) as smtp:
-        send(smtp, "alice@mx.example", "bob@mx.example")
-    with connect(one) as smtp:
-        send(smtp, ELSEWHERE, "carol@mx.example")
-    received = one.wait_for_mail("bob")[0].values(b"Received")[0]
-    for shown in (b"127.0.0.1", b"secret-host.example"):
-        assert (shown in received) == (hides == "no")
-    assert b"with ESMTPSA" in received
-    others = one.wait_for_mail("carol")[0].values(b"Received")[0]
-    assert b"127.0.0.1" in others and b"open-host.example" in others
+def test_strangers_get_no_fields(server):
+    """On port 25 nothing is added that the sender should have."""
+    before = len(server.mail("alice"))
+    with login.Wire(server.port) as wire:
+        wire.begin("alice@mx.example")
+        assert wire.data(MESSAGE).code == 250
+    mail = [m for m in server.wait_for_mail("alice", before + 1)][-1]
+    assert mail.values(b"Date") == mail.values(b"Message-ID") == []
 
 
-def test_filters_are_for_port_25(new_server):
-    """One that rejects everything but the message by which filters are tried at the start."""
-    one = new_server(listeners=("smtp", "smtps", "submission"), passwords=PASSWORDS)
-    filter_program = one.folder / "reject-all"
-    filter_program.write_text('#!/bin/sh\ncat >/dev/null\ncase "$RECIPIENTS" in *@mx.example*) exit 1 ;; esac\n')
-    filter_program.chmod(0o755)
-    one.blocks = f'filter trap {{ check = "{filter_program}" }}\n'
+# ---- filters ----
+
+
+def reply_of(server, listener, message):
+    if listener == "smtp":
+        with login.Wire(server.port) as wire:
+            wire.begin("bob@mx.example")
+            return wire.data(message).code
+    with logged_in(server, listener) as session:
+        return send(session, "bob@mx.example", message=message).code
+
+
+def test_filters_are_for_strangers(server):
+    red = MESSAGE + b"RED\r\n"
+    assert reply_of(server, "smtp", MESSAGE) == 250
+    assert reply_of(server, "smtp", red) == 554
+    for listener in SUBMISSION:
+        assert reply_of(server, listener, red) == 250
+
+
+def test_filters_that_say_otherwise(new_server):
+    one = new_server(listeners=("smtp", *SUBMISSION), users=USERS)
+    script = one.folder / "red"
+    script.write_text(RED)
+    script.chmod(0o755)
+    one.blocks = f'filter red {{ check = "{script}"  listeners = {{ "smtps" }} }}\n'
     one.write_conf()
-    one.start()
-    with connect(one) as smtp:
-        assert send(smtp, ELSEWHERE, "bob@mx.example") == [250, 250, 554]
-    for listener in ("smtps", "submission"):
-        with log_in(one, listener) as smtp:
-            assert send(smtp, "alice@mx.example", "bob@mx.example") == [250, 250, 250]
-    one.wait_for_mail("bob", 2)
+    start(one)
+    red = MESSAGE + b"RED\r\n"
+    assert reply_of(one, "smtps", red) == 554
+    assert reply_of(one, "smtps", MESSAGE) == 250
+    for listener in ("smtp", "submission"):
+        assert reply_of(one, listener, red) == 250
