@@ -237,7 +237,10 @@ OF_THE_TEST = ("cert_chain_of_trust", "cert_trust", "cert_expirationStatus", "ce
     "overall_grade", "grade_cap_reason_1", "DNS_CAArecord", "OCSP_stapling",
     "engine_problem")  # fmt: skip
 # All share one engine; each takes minutes. AMPEL_TESTSSL=all looks at the others, too.
-LOOKED_AT = LISTENERS if os.environ.get("AMPEL_TESTSSL") == "all" else ("smtps",)
+IS_ALL = os.environ.get("AMPEL_TESTSSL") == "all"
+LOOKED_AT = LISTENERS if IS_ALL else ("smtps",)
+# Else without the simulated clients, which find nothing wrong with a server.
+PARTS = [] if IS_ALL else ["-p", "-s", "-f", "-P", "-S", "-U"]
 HARMLESS = ("OK", "INFO", "LOW", "DEBUG")
 
 
@@ -248,14 +251,14 @@ def test_testssl_finds_nothing_above_low(server, listener, tmp_path):
     starttls = ["-t", "smtp"] if listener in ("smtp", "submission") else []
     subprocess.run(
         ["testssl", "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1",
-         "--add-ca", server.authority, "--jsonfile", out, *starttls, f"localhost:{server.ports[listener]}"],
+         "--add-ca", server.authority, "--jsonfile", out, *PARTS, *starttls, f"localhost:{server.ports[listener]}"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=580,
         check=False,
     )  # fmt: skip
     found = json.loads(out.read_text())
-    assert len(found) > 50, "it did not run to its end"
+    assert len(found) > 40, "it did not run to its end"
     bad = [
         f"{f['severity']} {f['id']}: {f['finding']}"
         for f in found
