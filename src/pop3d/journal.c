@@ -3,16 +3,6 @@
 #include "service/event.h"
 
 void
-journal_session_refused(struct bytes peer, const char *why)
-{
-	struct event e = event_begin("session-refused", NULL);
-
-	event_text(&e, "peer", peer);
-	event_text(&e, "why", bytes_of(why));
-	event_end(&e);
-}
-
-void
 journal_maildrop_failed(struct bytes peer, struct bytes user)
 {
 	struct event e = event_begin("maildrop-failed", NULL);

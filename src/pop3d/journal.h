@@ -17,8 +17,6 @@ struct journal_session {
 	uint64_t     ms;
 };
 
-/* ev=session-refused. why is a literal. */
-void journal_session_refused(struct bytes peer, const char *why);
 /* ev=maildrop-failed: the password was right, and there is no maildrop. */
 void journal_maildrop_failed(struct bytes peer, struct bytes user);
 /* ev=pop3: a session with a maildrop is over. */

@@ -16,20 +16,14 @@ enum { OPEN_FILES = 64 * 1024 }; /* a session takes two, what it reads ahead oth
 static struct worker       worker;
 static struct tls_context *next; /* of the configuration that was prepared last */
 
-static void
-ended(void)
-{
-	service_end(0);
-}
-
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
 	struct tls_context *tls;
 
 	(void)config;
-	if (!worker.loop && !worker_init(&worker, service_loop(),
-	                        service_instance(), OPEN_FILES, ended)) {
+	if (!worker.clients.loop && !worker_init(&worker, service_loop(),
+	                        service_instance(), OPEN_FILES)) {
 		snprintf(error, size, "no memory");
 		return false;
 	}
@@ -56,10 +50,7 @@ static void
 listen_on(struct bytes name, int socket)
 {
 	(void)name; /* there is only the one of this instance */
-	if (worker.is_stopping)
-		close(socket);
-	else
-		listeners_add(&worker.listeners, socket);
+	clients_listen(&worker.clients, socket);
 }
 
 static void
@@ -68,7 +59,7 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	(void)serial;
 	(void)name;
 	if (role == ROLE_LOOKUP) {
-		lookup_client_connect(worker.lookup, socket);
+		lookup_client_connect(worker.clients.lookup, socket);
 	} else if (role == ROLE_AUTH) {
 		auth_client_connect(worker.auth, socket);
 	} else {
@@ -80,8 +71,8 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 static void
 stop(void)
 {
-	if (worker.loop)
-		worker_stop(&worker);
+	if (worker.clients.loop)
+		clients_stop(&worker.clients);
 	else
 		service_end(0);
 }
@@ -90,7 +81,7 @@ static void
 stats(struct buf *b)
 {
 	buf_addf(b, "sessions %zu, logins %llu, fetched %llu, removed %llu",
-	    worker.n_sessions, (unsigned long long)worker.n_logins,
+	    worker.clients.n, (unsigned long long)worker.n_logins,
 	    (unsigned long long)worker.n_fetched,
 	    (unsigned long long)worker.n_removed);
 }

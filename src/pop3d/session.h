@@ -5,19 +5,9 @@
 #ifndef AMPEL_POP3D_SESSION_H
 #define AMPEL_POP3D_SESSION_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <uv.h>
+#include "service/clients.h"
 
-struct worker;
-struct session;
-
-/* Accept a client. False: no memory, it still waits to be accepted. */
-bool session_begin(struct worker *w, uv_stream_t *listening);
-
-/* first: the worker's list; NULL is allowed. */
-void sessions_check_deadlines(struct session *first, uint64_t now_ms);
-/* They end between two commands. */
-void sessions_shut_down(struct session *first);
+/* When the worker stops they end between two commands. */
+extern const struct client_calls session_calls;
 
 #endif

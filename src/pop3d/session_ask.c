@@ -27,10 +27,11 @@ on_listed(bool ok, struct bytes list, size_t n, void *context)
 	} else {
 		drop_close(s->drop);
 		s->drop = NULL;
-		journal_maildrop_failed(bytes_of(s->peer), bytes_of(s->user));
+		journal_maildrop_failed(
+		    bytes_of(s->client.peer), bytes_of(s->user));
 		answer_no_list(s, POP3_LOGIN_TRY_LATER);
 	}
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 static void
@@ -49,7 +50,7 @@ on_opened(bool is_open, void *context)
 	struct session *s = context;
 
 	answer_message(s, is_open);
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 void
@@ -94,7 +95,7 @@ on_updated(size_t failed, void *context)
 	s->n_removed -= failed;
 	s->worker->n_removed += s->n_removed;
 	pop3_server_answer_update(&s->pop3, failed);
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 void
@@ -150,7 +151,7 @@ on_auth(enum password_answer answer, struct bytes user, void *context)
 		answer_no_list(s,
 		    answer == PASSWORD_NO ? POP3_LOGIN_NO : POP3_LOGIN_TRY_LATER);
 	}
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 void
@@ -160,8 +161,8 @@ session_ask_login(struct session *s)
 
 	if (peer_pair(pair) == 0) {
 		s->mailbox = pair[0];
-		s->login = auth_ask(s->worker->auth, s->worker->listener,
-		    bytes_of(s->peer), pop3_server_user(&s->pop3),
+		s->login = auth_ask(s->worker->auth, s->client.all->listener,
+		    bytes_of(s->client.peer), pop3_server_user(&s->pop3),
 		    pop3_server_password(&s->pop3), pair[1], on_auth, s);
 		close(pair[1]);
 	}
@@ -176,7 +177,7 @@ session_ask_login(struct session *s)
 bool
 session_is_asking(struct session *s, uint64_t now_ms)
 {
-	return s->question || s->login ||
+	return s->client.question || s->login ||
 	    (s->drop && drop_is_asking(s->drop, now_ms));
 }
 
@@ -189,8 +190,6 @@ session_is_logging_in(const struct session *s)
 void
 session_forget_questions(struct session *s)
 {
-	lookup_forget(s->question);
-	s->question = NULL;
 	auth_forget(s->login);
 	s->login = NULL;
 	close_mailbox(s);

@@ -5,42 +5,23 @@
 #include "pop3d/session.h"
 #include "pop3d/worker.h"
 #include "proto/pop3_server.h"
-#include "service/wire.h"
-
-enum session_state {
-	SESSION_CONNECTING, /* may that address connect? */
-	SESSION_SECURING,   /* the handshake; the engine has not begun */
-	SESSION_OPEN,
-	SESSION_LINGERING,  /* all is said; until the client has read it */
-	SESSION_CLOSED,
-};
 
 struct session {
-	struct wire             wire;
-	struct pop3_server      pop3;
-	enum session_state      state;
-	struct session         *next, *before;
-	struct worker          *worker;
-	struct policy          *policy;
-	struct lookup_question *question;
-	struct auth_question   *login;
-	int                     mailbox; /* our end of what mailbox is to have; -1 */
-	struct drop            *drop;    /* NULL: no password was right yet */
-	char                   *user;
-	const char             *refusal; /* instead of the greeting */
-	uint64_t                began_ms, deadline_ms;
-	size_t                  turn_bytes; /* that were sent in this turn of the loop */
-	bool                    is_listed;   /* the maildrop is there */
-	bool                    has_ended;   /* nothing more comes from the client */
-	bool                    is_updating; /* which nobody takes back */
-	size_t                  n_messages, n_removed, n_failed;
-	uint64_t                n_fetched, octets_fetched;
-	uint8_t                 address[16];
-	char                    peer[INET6_ADDRSTRLEN];
+	struct client         client;
+	struct pop3_server    pop3;
+	struct worker        *worker;
+	struct policy        *policy;
+	struct auth_question *login;
+	int                   mailbox;     /* our end of what mailbox is to have; -1 */
+	struct drop          *drop;        /* NULL: no password was right yet */
+	char                 *user;
+	const char           *refusal;     /* instead of the greeting */
+	size_t                turn_bytes;  /* that were sent in this turn of the loop */
+	bool                  is_listed;   /* the maildrop is there */
+	bool                  is_updating; /* which nobody takes back */
+	size_t                n_messages, n_removed, n_failed;
+	uint64_t              n_fetched, octets_fetched;
 };
-
-/* The story goes on: an answer came, input, or room for output. */
-void session_pump(struct session *s);
 
 /* The engine's questions: to auth and, after its yes, to mailbox. */
 void session_ask_login(struct session *s);

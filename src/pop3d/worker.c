@@ -1,65 +1,37 @@
 #include "pop3d/worker.h"
 
-#include "io/clock.h"
 #include "io/log.h"
 #include "pop3d/session.h"
+#include "service/service.h"
 
 enum {
-	TICK_MS = 1000,
 	SEND_BUFFER_BYTES = 128 * 1024,
 	LISTS_BYTES_MAX = 256 * 1024 * 1024,
 };
 
 static void
-end_if_last(struct worker *w)
+on_emptied(void *context)
 {
-	if (w->is_stopping && w->n_sessions == 0)
-		w->ended();
-}
-
-static bool
-on_client(uv_stream_t *listening, void *context)
-{
-	return session_begin(context, listening);
+	(void)context;
+	service_end(0);
 }
 
 bool
 worker_init(struct worker *w, uv_loop_t *loop, struct bytes listener,
-    size_t open_files, void (*ended)(void))
+    size_t open_files)
 {
-	uint64_t seed;
-
-	random_fill(&seed, sizeof seed);
 	*w = (struct worker){
-		.loop = loop,
-		.listener = listener,
-		.listeners = { loop, on_client, w, SEND_BUFFER_BYTES, false, NULL },
-		.lookup = lookup_client_new(loop),
 		.auth = auth_client_new(loop),
 		.drops = { .loop = loop, .list_bytes_max = LISTS_BYTES_MAX,
 		    .ahead_max = open_files / 2 },
-		.ended = ended,
 	};
-	limits_init(&w->limits, seed);
-	if (w->lookup == NULL || w->auth == NULL) {
-		lookup_client_free(w->lookup);
-		auth_client_free(w->auth);
-		*w = (struct worker){ 0 };
-		return false;
-	}
-	uv_timer_init(loop, &w->timer);
-	w->timer.data = w;
-	return true;
-}
-
-static void
-on_tick(uv_timer_t *timer)
-{
-	struct worker *w = timer->data;
-
-	w->n_refused = 0;
-	sessions_check_deadlines(w->sessions, clock_monotonic_ms());
-	listeners_retry(&w->listeners);
+	if (w->auth &&
+	    clients_init(&w->clients, loop, listener, SEND_BUFFER_BYTES,
+	        &session_calls, on_emptied, w))
+		return true;
+	auth_client_free(w->auth);
+	*w = (struct worker){ 0 };
+	return false;
 }
 
 void
@@ -74,35 +46,7 @@ worker_use(
 	} else {
 		log_text("no memory for the new configuration");
 	}
-	limits_set(&w->limits, config->sessions, config->sessions_per_address);
-	if (w->policy && !w->is_stopping) {
-		uv_timer_start(&w->timer, on_tick, TICK_MS, TICK_MS);
-		listeners_open(&w->listeners);
-	}
-}
-
-void
-worker_stop(struct worker *w)
-{
-	if (w->is_stopping)
-		return;
-	w->is_stopping = true;
-	listeners_close(&w->listeners);
-	w->n_sessions++; /* not the last one before all were told */
-	sessions_shut_down(w->sessions);
-	w->n_sessions--;
-	end_if_last(w);
-}
-
-void
-worker_session_began(struct worker *w)
-{
-	w->n_sessions++;
-}
-
-void
-worker_session_ended(struct worker *w)
-{
-	w->n_sessions--;
-	end_if_last(w);
+	if (w->policy)
+		clients_open(&w->clients, config->sessions,
+		    config->sessions_per_address);
 }

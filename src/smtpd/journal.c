@@ -10,17 +10,6 @@ event_name(unsigned code)
 	return code >= 400 ? "defer" : "accept";
 }
 
-void
-journal_session_refused(struct bytes peer, unsigned code, const char *why)
-{
-	struct event e = event_begin("session-refused", NULL);
-
-	event_text(&e, "peer", peer);
-	event_number(&e, "code", code);
-	event_text(&e, "why", bytes_of(why));
-	event_end(&e);
-}
-
 static void
 add_if_any(struct event *e, const char *key, struct bytes value)
 {

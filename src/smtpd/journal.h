@@ -22,8 +22,6 @@ struct journal_message {
 	uint64_t     ms; /* from the final dot to the answer */
 };
 
-/* ev=session-refused. why is a literal. */
-void journal_session_refused(struct bytes peer, unsigned code, const char *why);
 /*
  * ev=reject or ev=defer, of a recipient, a command, or a message whose data came: that
  * has an id, and this is its final line. user: who authenticated; may be empty.

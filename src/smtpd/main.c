@@ -20,12 +20,6 @@ enum { OPEN_FILES = 64 * 1024 }; /* a session takes one, a message another */
 static struct worker       worker;
 static struct tls_context *next; /* of the configuration that was prepared last */
 
-static void
-ended(void)
-{
-	service_end(0);
-}
-
 /* Without a certificate only that listener works whose TLS is merely offered. */
 static bool
 can_do_without_tls(struct bytes listener)
@@ -40,8 +34,8 @@ begin(char *error, size_t size)
 {
 	if (listener_policy(service_instance()) == NULL)
 		snprintf(error, size, "there is no such listener");
-	else if (worker.loop || worker_init(&worker, service_loop(),
-	    service_instance(), service_directory(), ended))
+	else if (worker.clients.loop || worker_init(&worker, service_loop(),
+	    service_instance(), service_directory()))
 		return true;
 	else
 		snprintf(error, size, "no memory");
@@ -57,7 +51,7 @@ prepare(const struct config *config, char *error, size_t size)
 	if (!begin(error, size) ||
 	    !certificates_use(BYTES("smtp"), &tls, error, size))
 		return false;
-	if (tls == NULL && !can_do_without_tls(worker.listener)) {
+	if (tls == NULL && !can_do_without_tls(worker.clients.listener)) {
 		snprintf(error, size, "this listener needs a certificate");
 		return false;
 	}
@@ -78,10 +72,7 @@ static void
 listen_on(struct bytes name, int socket)
 {
 	(void)name; /* there is only the one of this instance */
-	if (worker.is_stopping)
-		close(socket);
-	else
-		listeners_add(&worker.listeners, socket);
+	clients_listen(&worker.clients, socket);
 }
 
 /* Whichever of hiq and queue comes last is the door. */
@@ -92,7 +83,7 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	(void)name;
 	switch (role) {
 	case ROLE_LOOKUP:
-		lookup_client_connect(worker.lookup, socket);
+		lookup_client_connect(worker.clients.lookup, socket);
 		return;
 	case ROLE_AUTH:
 		auth_client_connect(worker.auth, socket);
@@ -116,8 +107,8 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 static void
 stop(void)
 {
-	if (worker.loop)
-		worker_stop(&worker);
+	if (worker.clients.loop)
+		clients_stop(&worker.clients);
 	else
 		service_end(0);
 }
@@ -126,7 +117,7 @@ static void
 stats(struct buf *b)
 {
 	buf_addf(b, "sessions %zu, accepted %llu, rejected %llu, deferred %llu",
-	    worker.n_sessions, (unsigned long long)worker.commits.n_accepted,
+	    worker.clients.n, (unsigned long long)worker.commits.n_accepted,
 	    (unsigned long long)worker.commits.n_rejected,
 	    (unsigned long long)worker.commits.n_deferred);
 }

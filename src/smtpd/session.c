@@ -1,79 +1,35 @@
 #include "smtpd/session.h"
 
-#include <stdlib.h>
-
-#include "io/clock.h"
 #include "smtpd/journal.h"
 #include "smtpd/session_inside.h"
 
-enum {
-	LINGER_MS = 2000,
-	STOPPING_TIMEOUT_MS = 30 * 1000,
-	REFUSALS_LOGGED = 100,       /* of one session */
-	REFUSED_SESSIONS_LOGGED = 20, /* a second */
-};
+enum { REFUSALS_LOGGED = 100 }; /* of one session */
 
-static const struct wire_calls calls;
-
-/* --- its end --- */
+/* --- its beginning and its end --- */
 
 static void
-on_closed(struct wire *wire)
+begin(struct session *s, void *context)
 {
-	free(wire->owner);
+	s->worker = context;
+	s->policy = policy_hold(s->worker->policy);
+	message_init(&s->message);
 }
 
-/* All but the connection. */
 static void
 release(struct session *s)
 {
-	session_forget_questions(s);
+	auth_forget(s->login);
+	s->login = NULL;
 	session_discard_message(s);
-	if (s->state == SESSION_SECURING || s->state == SESSION_OPEN)
+	if (s->client.state == CLIENT_SECURING ||
+	    s->client.state == CLIENT_OPEN)
 		smtp_server_finish(&s->smtp);
 	policy_drop(s->policy);
 	s->policy = NULL;
 }
 
-static void
-close_session(struct session *s)
-{
-	struct worker *w = s->worker;
-
-	release(s);
-	s->state = SESSION_CLOSED;
-	if (s->before)
-		s->before->next = s->next;
-	else
-		w->sessions = s->next;
-	if (s->next)
-		s->next->before = s->before;
-	limits_leave(&w->limits, s->address);
-	wire_close(&s->wire);
-	worker_session_ended(w);
-}
-
-/*
- * Closing while the client still sends would reset the connection, and with that
- * the reply could be lost to him: first he is to hear that we are done.
- */
-static void
-linger(struct session *s)
-{
-	if (s->has_ended) {
-		close_session(s);
-		return;
-	}
-	release(s);
-	s->state = SESSION_LINGERING;
-	s->deadline_ms = clock_monotonic_ms() + LINGER_MS;
-	wire_end(&s->wire);
-	wire_read(&s->wire, true);
-}
-
 /* --- output --- */
 
-/* A transaction may come to its end when we stop, but not sleep until then. */
 static void
 renew_deadline(struct session *s)
 {
@@ -81,28 +37,15 @@ renew_deadline(struct session *s)
 	    ? s->policy->data_timeout_ms
 	    : s->policy->command_timeout_ms;
 
-	if (s->commit) /* which has its own, whatever is sent meanwhile */
-		return;
-	if (s->worker->is_stopping && ms > STOPPING_TIMEOUT_MS)
-		ms = STOPPING_TIMEOUT_MS;
-	s->deadline_ms = clock_monotonic_ms() + ms;
+	if (s->commit == NULL) /* which has its own, whatever is sent meanwhile */
+		client_set_deadline(&s->client, ms);
 }
 
 static void
-client_gone(struct session *s)
+gone(struct session *s)
 {
-	s->has_ended = true;
+	s->client.has_ended = true;
 	smtp_server_gone(&s->smtp);
-}
-
-static void
-on_sent(struct wire *wire, bool is_gone)
-{
-	struct session *s = wire->owner;
-
-	if (is_gone)
-		client_gone(s);
-	session_pump(s);
 }
 
 /* True when nothing is left to be sent. */
@@ -110,12 +53,12 @@ static bool
 flush(struct session *s)
 {
 	struct bytes     output = smtp_server_output(&s->smtp);
-	enum wire_result result = wire_send(&s->wire, output);
+	enum wire_result result = wire_send(&s->client.wire, output);
 
 	if (output.n > 0)
 		renew_deadline(s);
 	if (result == WIRE_GONE)
-		client_gone(s);
+		gone(s);
 	else
 		smtp_server_sent(&s->smtp, output.n);
 	return result == WIRE_SENT;
@@ -123,15 +66,13 @@ flush(struct session *s)
 
 /* --- TLS --- */
 
-/* The engine waits, and nothing is read in the clear any more. */
+/* The engine waits. */
 static void
 begin_handshake(struct session *s)
 {
-	s->state = SESSION_SECURING;
 	s->secures = false;
-	s->deadline_ms = clock_monotonic_ms() + s->policy->handshake_timeout_ms;
-	if (!wire_secure(&s->wire, s->policy->tls))
-		close_session(s);
+	client_secure(
+	    &s->client, s->policy->tls, s->policy->handshake_timeout_ms);
 }
 
 static void
@@ -144,16 +85,14 @@ greet(struct session *s)
 }
 
 static void
-on_secured(struct wire *wire)
+secured(struct session *s)
 {
-	struct session *s = wire->owner;
+	const struct tls *tls = s->client.wire.tls;
 
-	s->state = SESSION_OPEN;
-	smtp_server_secured(&s->smtp, bytes_of(tls_description(wire->tls)));
+	smtp_server_secured(&s->smtp, bytes_of(tls_description(tls)));
 	if (s->policy->smtp.tls == LISTENER_TLS)
 		greet(s);
 	renew_deadline(s);
-	session_pump(s);
 }
 
 /* --- the story --- */
@@ -165,7 +104,7 @@ on_secured(struct wire *wire)
 static bool
 leaves(struct session *s, bool is_waiting)
 {
-	if (!s->has_ended ||
+	if (!s->client.has_ended ||
 	    (is_waiting && smtp_server_room(&s->smtp) < SMTP_INPUT_MAX))
 		return false;
 	smtp_server_gone(&s->smtp);
@@ -175,7 +114,8 @@ leaves(struct session *s, bool is_waiting)
 static void
 run(struct session *s)
 {
-	while (s->state == SESSION_OPEN && !wire_is_sending(&s->wire)) {
+	while (s->client.state == CLIENT_OPEN &&
+	    !wire_is_sending(&s->client.wire)) {
 		switch (smtp_server_next(&s->smtp)) {
 		case SMTP_ASK_AUTH:
 			session_ask_auth(s);
@@ -203,7 +143,7 @@ run(struct session *s)
 			break;
 		case SMTP_WAIT:
 			/* Lookup is quick: one packet brings all the replies. */
-			if ((s->question || flush(s)) && !leaves(s, true)) {
+			if ((s->client.question || flush(s)) && !leaves(s, true)) {
 				if (!s->secures)
 					return;
 				begin_handshake(s);
@@ -218,7 +158,7 @@ run(struct session *s)
 			break;
 		case SMTP_CLOSE:
 			if (flush(s))
-				linger(s);
+				client_linger(&s->client);
 			break;
 		}
 	}
@@ -227,58 +167,20 @@ run(struct session *s)
 /* --- input --- */
 
 static size_t
-room(const struct wire *wire)
+room(const struct session *s)
 {
-	const struct session *s = wire->owner;
-
-	return s->state == SESSION_OPEN ? smtp_server_room(&s->smtp) : 0;
-}
-
-/* An open question does not stop us: who leaves during the filters is noticed. */
-void
-session_pump(struct session *s)
-{
-	run(s);
-	if (s->state == SESSION_OPEN)
-		wire_read(&s->wire, smtp_server_room(&s->smtp) > 0);
+	return smtp_server_room(&s->smtp);
 }
 
 static void
-on_input(struct wire *wire, struct bytes text)
+input(struct session *s, struct bytes text)
 {
-	struct session *s = wire->owner;
-
 	smtp_server_feed(&s->smtp, text);
 	if (smtp_server_is_in_data(&s->smtp))
 		renew_deadline(s);
-	session_pump(s);
 }
 
-static void
-on_ended(struct wire *wire, bool is_reset)
-{
-	struct session *s = wire->owner;
-
-	s->has_ended = true;
-	if (s->state != SESSION_OPEN) { /* in the handshake, or lingering */
-		close_session(s);
-		return;
-	}
-	if (is_reset) /* what waits is void */
-		smtp_server_gone(&s->smtp);
-	session_pump(s);
-}
-
-static const struct wire_calls calls = {
-	.room = room,
-	.input = on_input,
-	.ended = on_ended,
-	.sent = on_sent,
-	.secured = on_secured,
-	.closed = on_closed,
-};
-
-/* --- its beginning --- */
+/* --- who comes --- */
 
 /*
  * Who only mistypes is not worth a line. Many refusals in one session say nothing new, and
@@ -291,108 +193,55 @@ on_refused(const struct smtp_refusal *refusal, void *context)
 	unsigned        code = refusal->reply.code;
 	bool is_syntax = code >= 500 && code <= 504 && refusal->recipient.n == 0;
 
-	if ((is_syntax && !refusal->closes) || s->worker->is_stopping ||
+	if ((is_syntax && !refusal->closes) || s->client.all->is_stopping ||
 	    s->n_refusals >= REFUSALS_LOGGED)
 		return;
 	s->n_refusals++;
-	journal_refusal(bytes_of(s->peer), smtp_server_authenticated(&s->smtp),
-	    refusal);
+	journal_refusal(bytes_of(s->client.peer),
+	    smtp_server_authenticated(&s->smtp), refusal);
 }
 
 static void
-on_connect(bool try_later, bool allowed, bool inside, void *context)
+connected(struct session *s, bool try_later, bool allowed, bool inside)
 {
 	static const struct smtp_reply cannot_answer = { 421, { 4, 3, 0 },
 		BYTES_INIT("mail server cannot answer now; come back later") };
 	static const struct smtp_reply not_allowed = { 554, { 5, 7, 1 },
 		BYTES_INIT("you may not connect to this server") };
-	struct session *s = context;
 
-	s->question = NULL;
 	if (try_later)
 		s->refusal = &cannot_answer;
 	else if (!allowed)
 		s->refusal = &not_allowed;
-	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->peer), BYTES(""),
-	    !try_later && inside);
+	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->client.peer),
+	    BYTES(""), !try_later && inside);
 	smtp_server_watch(&s->smtp, on_refused, s);
 	if (s->policy->smtp.tls == LISTENER_TLS) {
 		begin_handshake(s);
 		return;
 	}
-	s->state = SESSION_OPEN;
+	s->client.state = CLIENT_OPEN;
 	renew_deadline(s);
 	greet(s);
-	session_pump(s);
 }
 
-static void
-refuse(struct session *s, enum limits_result result)
+static unsigned
+refuse(struct session *s, enum limits_result why)
 {
-	static const struct {
-		struct bytes reply;
-		const char  *why;
-	} refusals[] = {
-		[LIMITS_TOO_MANY] = {
-		    BYTES_INIT("421 4.3.2 too many sessions; come back later\r\n"),
-		    "too many sessions" },
-		[LIMITS_TOO_MANY_OF_THEM] = {
-		    BYTES_INIT("421 4.7.0 too many sessions from your address\r\n"),
-		    "too many sessions from this address" },
+	static const struct bytes replies[] = {
+		[LIMITS_TOO_MANY] = BYTES_INIT(
+		    "421 4.3.2 too many sessions; come back later\r\n"),
+		[LIMITS_TOO_MANY_OF_THEM] = BYTES_INIT(
+		    "421 4.7.0 too many sessions from your address\r\n"),
 	};
 
 	/*
 	 * The first bytes of a connection always find room. Who expects TLS would not
 	 * understand them, and a handshake costs more than he is worth.
 	 */
-	if (s->worker->policy->smtp.tls != LISTENER_TLS)
-		wire_send(&s->wire, refusals[result].reply);
-	s->state = SESSION_CLOSED;
-	wire_close(&s->wire);
-	if (s->worker->n_refused++ < REFUSED_SESSIONS_LOGGED)
-		journal_session_refused(
-		    bytes_of(s->peer), 421, refusals[result].why);
-}
-
-static void
-enter(struct session *s)
-{
-	struct worker *w = s->worker;
-
-	s->policy = policy_hold(w->policy);
-	s->began_ms = clock_monotonic_ms();
-	s->next = w->sessions;
-	if (s->next)
-		s->next->before = s;
-	w->sessions = s;
-	worker_session_began(w);
-	s->question = lookup_connect(
-	    w->lookup, w->listener, bytes_of(s->peer), on_connect, s);
-	if (s->question == NULL)
-		on_connect(true, false, false, s);
-}
-
-bool
-session_begin(struct worker *w, uv_stream_t *listening)
-{
-	struct session    *s = calloc(1, sizeof *s);
-	enum limits_result result;
-
-	if (s == NULL)
-		return false;
-	s->worker = w;
-	message_init(&s->message);
-	if (!wire_accept(&s->wire, w->loop, listening, &calls, s) ||
-	    !wire_peer(&s->wire, s->address, s->peer)) {
-		wire_close(&s->wire);
-		return true;
-	}
-	result = limits_enter(&w->limits, s->address);
-	if (result == LIMITS_ENTERED)
-		enter(s);
-	else
-		refuse(s, result);
-	return true;
+	if (s->policy->smtp.tls != LISTENER_TLS)
+		wire_send(&s->client.wire, replies[why]);
+	return 421;
 }
 
 /* --- time --- */
@@ -400,55 +249,48 @@ session_begin(struct worker *w, uv_stream_t *listening)
 static void
 check_deadline(struct session *s, uint64_t now)
 {
-	bool is_late = now >= s->deadline_ms;
+	bool is_late = now >= s->client.deadline_ms;
 
 	if (session_is_asking(s))
 		return;
 	if (s->commit) {
 		if (is_late) {
 			session_give_up_commit(s);
-			session_pump(s);
+			client_pump(&s->client);
 		}
 		return;
 	}
-	if (s->state == SESSION_OPEN &&
-	    now - s->began_ms >= s->policy->session_timeout_ms)
+	if (s->client.state == CLIENT_OPEN &&
+	    now - s->client.began_ms >= s->policy->session_timeout_ms)
 		is_late = true;
 	if (!is_late)
 		return;
-	if (s->state != SESSION_OPEN || wire_is_sending(&s->wire)) {
-		close_session(s); /* it hears nothing, or not yet */
+	if (s->client.state != CLIENT_OPEN || wire_is_sending(&s->client.wire)) {
+		client_close(&s->client); /* it hears nothing, or not yet */
 		return;
 	}
 	smtp_server_timeout(&s->smtp);
-	session_pump(s);
+	client_pump(&s->client);
 }
 
-void
-sessions_check_deadlines(struct session *first, uint64_t now_ms)
+static void
+shut_down(struct session *s)
 {
-	struct session *next;
-
-	for (struct session *s = first; s; s = next) {
-		next = s->next;
-		check_deadline(s, now_ms);
-	}
+	smtp_server_shutdown(&s->smtp);
+	renew_deadline(s);
 }
 
-void
-sessions_shut_down(struct session *first)
-{
-	struct session *next;
-
-	for (struct session *s = first; s; s = next) {
-		next = s->next;
-		if (s->state == SESSION_CONNECTING ||
-		    s->state == SESSION_SECURING) {
-			close_session(s);
-		} else if (s->state == SESSION_OPEN) {
-			smtp_server_shutdown(&s->smtp);
-			renew_deadline(s);
-			session_pump(s);
-		}
-	}
-}
+const struct client_calls session_calls = {
+	.session_bytes = sizeof(struct session),
+	.begin = begin,
+	.refuse = refuse,
+	.connected = connected,
+	.secured = secured,
+	.room = room,
+	.input = input,
+	.run = run,
+	.gone = gone,
+	.check_deadline = check_deadline,
+	.shut_down = shut_down,
+	.release = release,
+};

@@ -14,14 +14,14 @@ on_auth(enum password_answer answer, struct bytes user, void *context)
 
 	s->login = NULL;
 	smtp_server_answer_auth(&s->smtp, answers[answer], user);
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 void
 session_ask_auth(struct session *s)
 {
-	s->login = auth_ask(s->worker->auth, s->worker->listener,
-	    bytes_of(s->peer), smtp_server_user(&s->smtp),
+	s->login = auth_ask(s->worker->auth, s->client.all->listener,
+	    bytes_of(s->client.peer), smtp_server_user(&s->smtp),
 	    smtp_server_password(&s->smtp), -1, on_auth, s);
 	if (s->login == NULL)
 		smtp_server_answer_auth(
@@ -37,19 +37,19 @@ on_sender(bool try_later, bool is_own, void *context)
 	enum smtp_sender_answer answer =
 	    is_own ? SMTP_SENDER_OWN : SMTP_SENDER_NOT_OWN;
 
-	s->question = NULL;
+	s->client.question = NULL;
 	smtp_server_answer_sender(
 	    &s->smtp, try_later ? SMTP_SENDER_TRY_LATER : answer);
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 void
 session_ask_sender(struct session *s)
 {
-	s->question = lookup_sender(s->worker->lookup,
+	s->client.question = lookup_sender(s->client.all->lookup,
 	    smtp_server_authenticated(&s->smtp), smtp_server_sender(&s->smtp),
 	    on_sender, s);
-	if (s->question == NULL)
+	if (s->client.question == NULL)
 		smtp_server_answer_sender(&s->smtp, SMTP_SENDER_TRY_LATER);
 }
 
@@ -65,32 +65,23 @@ on_recipient(enum recipient_answer answer, void *context)
 	};
 	struct session *s = context;
 
-	s->question = NULL;
+	s->client.question = NULL;
 	smtp_server_answer_recipient(&s->smtp, answers[answer]);
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 void
 session_ask_recipient(struct session *s)
 {
-	s->question = lookup_recipient(s->worker->lookup,
+	s->client.question = lookup_recipient(s->client.all->lookup,
 	    smtp_server_recipient(&s->smtp), smtp_server_authenticated(&s->smtp),
 	    on_recipient, s);
-	if (s->question == NULL)
+	if (s->client.question == NULL)
 		smtp_server_answer_recipient(&s->smtp, SMTP_RECIPIENT_TRY_LATER);
 }
 
 bool
 session_is_asking(const struct session *s)
 {
-	return s->question || s->login;
-}
-
-void
-session_forget_questions(struct session *s)
-{
-	lookup_forget(s->question);
-	s->question = NULL;
-	auth_forget(s->login);
-	s->login = NULL;
+	return s->client.question || s->login;
 }

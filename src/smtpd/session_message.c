@@ -41,7 +41,7 @@ on_committed(const struct submit_result *result, void *context)
 	message_drop(&s->message);
 	smtp_server_answer_commit(&s->smtp,
 	    (struct smtp_reply){ result->code, result->status, result->text });
-	session_pump(s);
+	client_pump(&s->client);
 }
 
 /* Nobody else will write its final line. */
@@ -53,8 +53,8 @@ fail_commit(struct session *s)
 		.envelope = smtp_server_envelope(&s->smtp),
 	};
 
-	journal_refusal(bytes_of(s->peer), smtp_server_authenticated(&s->smtp),
-	    &refusal);
+	journal_refusal(bytes_of(s->client.peer),
+	    smtp_server_authenticated(&s->smtp), &refusal);
 	message_drop(&s->message);
 	smtp_server_answer_commit(&s->smtp, trouble);
 }
@@ -70,7 +70,7 @@ session_commit(struct session *s)
 		fail_commit(s);
 		return;
 	}
-	s->deadline_ms = clock_monotonic_ms() + s->policy->commit_timeout_ms;
+	s->client.deadline_ms = clock_monotonic_ms() + s->policy->commit_timeout_ms;
 }
 
 void
