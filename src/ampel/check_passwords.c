@@ -87,14 +87,6 @@ check_lines(struct bytes text, struct arena *arena, struct mistakes *mistakes)
 	named_lines_finish(&names);
 }
 
-static void
-wipe(struct buf *text)
-{
-	if (text->p)
-		explicit_bzero(text->p, text->cap);
-	buf_finish(text);
-}
-
 void
 check_shadow(const struct config *config, const char *path, struct arena *arena,
     struct mistakes *mistakes)
@@ -111,7 +103,7 @@ check_shadow(const struct config *config, const char *path, struct arena *arena,
 		mistakes_add(mistakes, arena, 0, "cannot be read: %s",
 		    strerror(errno));
 	}
-	wipe(&text);
+	buf_wipe(&text);
 }
 
 /* --- who is not in it --- */
@@ -172,5 +164,5 @@ check_passwordless(const struct config *config, const char *path,
 		note_missing(
 		    buf_bytes(&passwd), buf_bytes(&shadow), arena, notes);
 	buf_finish(&passwd);
-	wipe(&shadow);
+	buf_wipe(&shadow);
 }

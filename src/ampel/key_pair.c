@@ -12,9 +12,8 @@ enum {
 	/* What file_read asks room for at once: a larger buffer would be moved, and what
 	 * it leaves behind is not wiped. */
 	KEY_FILE_MAX = 64 * 1024,
+	PAIR_MAX = 2 * CERTIFICATE_FILE_MAX,
 };
-
-/* --- files --- */
 
 static bool
 read_file(struct bytes path, struct buf *b, struct stat *st, char *error,
@@ -62,78 +61,23 @@ key_pair_read(struct key_pair *p, struct bytes certificate, struct bytes key,
 	return fault == CERTIFICATE_FINE || p->is_untimely;
 }
 
-static void
-wipe(struct buf *b)
-{
-	if (b->p)
-		explicit_bzero(b->p, b->cap);
-	buf_finish(b);
-}
-
 void
 key_pair_finish(struct key_pair *p)
 {
-	wipe(&p->chain);
-	wipe(&p->key);
-}
-
-/* --- what stands in them --- */
-
-static bool
-begins_with(struct bytes text, struct bytes start)
-{
-	return bytes_equal(bytes_first(text, start.n), start);
-}
-
-static bool
-contains(struct bytes text, struct bytes part)
-{
-	for (; text.n >= part.n; text = bytes_from(text, 1))
-		if (begins_with(text, part))
-			return true;
-	return false;
-}
-
-/*
- * The next block of PEM whose first line holds that label, out of text and with its
- * line ends; empty: no more.
- */
-static struct bytes
-next_block(struct bytes *text, struct bytes label)
-{
-	const char  *start = NULL;
-	struct bytes line;
-
-	while (bytes_split(text, '\n', &line)) {
-		if (begins_with(line, BYTES("-----BEGIN ")) &&
-		    contains(line, label))
-			start = line.p;
-		if (start && begins_with(line, BYTES("-----END ")))
-			return (struct bytes){ start,
-				(size_t)(line.p + line.n - start) };
-	}
-	return (struct bytes){ 0 };
-}
-
-static int
-write_block(int fd, struct bytes block)
-{
-	return memfile_write(fd, block) == 0 ? memfile_write(fd, BYTES("\n")) : -1;
+	buf_wipe(&p->chain);
+	buf_wipe(&p->key);
 }
 
 int
 key_pair_write(const struct key_pair *p, int fd)
 {
-	struct bytes text = buf_bytes(&p->key), block;
+	struct buf text;
+	int        result = -1;
 
-	if (write_block(fd, next_block(&text, BYTES("PRIVATE KEY-----"))) == -1)
-		return -1;
-	text = buf_bytes(&p->chain);
-	for (;;) {
-		block = next_block(&text, BYTES("CERTIFICATE-----"));
-		if (block.n == 0)
-			return 0;
-		if (write_block(fd, block) == -1)
-			return -1;
-	}
+	buf_init(&text, PAIR_MAX);
+	errno = ENOMEM;
+	if (certificate_add_pair(buf_bytes(&p->chain), buf_bytes(&p->key), &text))
+		result = memfile_write(fd, buf_bytes(&text));
+	buf_wipe(&text);
+	return result;
 }

@@ -68,9 +68,7 @@ make(const struct config *config, const struct place *place, uint64_t now_ms,
 	else
 		is_made = write_pair(place, buf_bytes(&chain), buf_bytes(&key),
 		    error, size);
-	if (key.p)
-		explicit_bzero(key.p, key.cap);
-	buf_finish(&key);
+	buf_wipe(&key);
 	buf_finish(&chain);
 	return is_made;
 }

@@ -39,9 +39,7 @@ user_files_close(struct user_files *f)
 	if (f->lock != -1)
 		close(f->lock);
 	f->lock = -1;
-	if (f->shadow_text.p)
-		explicit_bzero(f->shadow_text.p, f->shadow_text.cap);
-	buf_finish(&f->shadow_text);
+	buf_wipe(&f->shadow_text);
 	buf_finish(&f->passwd_text);
 }
 

@@ -129,9 +129,7 @@ store(struct import *import, struct user_files *f)
 		code = output_complain(EX_TEMPFAIL, import->file, strerror(ENOMEM));
 	else
 		code = user_files_replace_shadow(f, &content);
-	if (content.p)
-		explicit_bzero(content.p, content.cap);
-	buf_finish(&content);
+	buf_wipe(&content);
 	return code;
 }
 
@@ -167,11 +165,7 @@ user_import(struct user_files *f, const char *file, bool force)
 	table_finish(&import.owners);
 	table_finish(&import.seen);
 	table_finish(&import.taken);
-	if (text.p)
-		explicit_bzero(text.p, text.cap);
-	if (import.lines.p)
-		explicit_bzero(import.lines.p, import.lines.cap);
-	buf_finish(&import.lines);
-	buf_finish(&text);
+	buf_wipe(&import.lines);
+	buf_wipe(&text);
 	return code;
 }

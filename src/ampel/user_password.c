@@ -25,9 +25,7 @@ replace_line(struct user_files *f, struct bytes name, const struct shadow_entry 
 	buf_init(&content, PASSWD_FILE_MAX);
 	shadow_add_changed(&content, buf_bytes(&f->shadow_text), name, entry);
 	code = user_files_replace_shadow(f, &content);
-	if (content.p)
-		explicit_bzero(content.p, content.cap);
-	buf_finish(&content);
+	buf_wipe(&content);
 	return code;
 }
 

@@ -70,9 +70,7 @@ pipe_with(const struct check_task *task)
 		if (error != 0)
 			close(ends[0]);
 	}
-	if (text.p)
-		explicit_bzero(text.p, text.len);
-	buf_finish(&text);
+	buf_wipe(&text);
 	errno = error;
 	return error == 0 ? ends[0] : -1;
 }

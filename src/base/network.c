@@ -99,6 +99,13 @@ network_is_ipv4(const uint8_t address[16])
 	return memcmp(address, mapped, sizeof mapped) == 0;
 }
 
+void
+network_client(const uint8_t address[16], uint8_t out[16])
+{
+	memset(out, 0, 16);
+	memcpy(out, address, network_is_ipv4(address) ? 16 : 8);
+}
+
 static bool
 parse_unix(struct bytes text, struct endpoint *out)
 {

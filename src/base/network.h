@@ -25,6 +25,11 @@ bool network_parse(struct bytes text, struct network *out);
 bool network_parse_address(struct bytes text, uint8_t out[16]);
 bool network_contains(const struct network *net, const uint8_t address[16]);
 bool network_is_ipv4(const uint8_t address[16]);
+/*
+ * What counts as one client where clients are limited: an IPv4 address; of an IPv6
+ * address the /64, for who has one of these addresses has them all, the rest 0.
+ */
+void network_client(const uint8_t address[16], uint8_t out[16]);
 
 enum endpoint_kind { ENDPOINT_INET, ENDPOINT_INET6, ENDPOINT_UNIX };
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mix.h"
+
 enum { FIRST_BUCKETS = 64 };
 
 bool
@@ -23,17 +25,6 @@ recent_finish(struct recent *r)
 		recent_remove(r, r->newest);
 	free(r->buckets);
 	*r = (struct recent){ 0 };
-}
-
-/* The finalizer of MurmurHash3, public domain: every bit moves every other. */
-static uint64_t
-mix(uint64_t x)
-{
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccd;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53;
-	return x ^ x >> 33;
 }
 
 /* Where the entry of that key is linked, or would be. */

@@ -309,6 +309,44 @@ write_both(X509 *certificate, EVP_PKEY *key, struct buf *chain, struct buf *key_
 	return is_written;
 }
 
+/* The certificates of a text one behind the other. */
+static bool
+write_chain(struct bytes chain, BIO *bio)
+{
+	struct x509_reader reader;
+	enum x509_item     item;
+	X509              *certificate;
+	EVP_PKEY          *key;
+	bool               good = x509_reader_init(&reader, chain);
+
+	while (good && (item = x509_next(&reader, &certificate, &key)) !=
+	        X509_ITEM_NONE) {
+		good = item != X509_ITEM_BROKEN && (certificate == NULL ||
+		    PEM_write_bio_X509(bio, certificate) == 1);
+		X509_free(certificate);
+		EVP_PKEY_free(key);
+	}
+	x509_reader_finish(&reader);
+	return good;
+}
+
+bool
+certificate_add_pair(struct bytes chain, struct bytes key, struct buf *out)
+{
+	EVP_PKEY *pair = read_key(key);
+	BIO      *bio = BIO_new(BIO_s_secmem()); /* wiped when it grows or is freed */
+	bool      good;
+
+	good = pair != NULL && bio != NULL &&
+	    PEM_write_bio_PKCS8PrivateKey(bio, pair, NULL, NULL, 0, NULL, NULL) ==
+	        1 &&
+	    write_chain(chain, bio) && add_pem(out, bio);
+	BIO_free(bio);
+	EVP_PKEY_free(pair);
+	ERR_clear_error();
+	return good;
+}
+
 bool
 certificate_make(
     struct bytes hostname, uint64_t now_ms, struct buf *chain, struct buf *key)

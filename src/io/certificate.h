@@ -50,4 +50,11 @@ int64_t certificate_days_left(const struct certificate *c, uint64_t now_ms);
 bool certificate_make(
     struct bytes hostname, uint64_t now_ms, struct buf *chain, struct buf *key);
 
+/*
+ * Add the private key and behind it the chain, PEM, and nothing else that stands in those
+ * two texts, which certificate_check has found to belong together. Room is taken for all of it
+ * at once: out, which is then wiped, leaves nothing behind. False: no memory.
+ */
+bool certificate_add_pair(struct bytes chain, struct bytes key, struct buf *out);
+
 #endif

@@ -15,7 +15,7 @@ static const char NO_MEMORY[] = "no memory";
 static const char *
 add_pair(struct key_ring *ring, EVP_PKEY *key)
 {
-	struct key_pair *more =
+	struct key_ring_pair *more =
 	    realloc(ring->pairs, (ring->n + 1) * sizeof *more);
 
 	if (more == NULL) {
@@ -23,7 +23,7 @@ add_pair(struct key_ring *ring, EVP_PKEY *key)
 		return NO_MEMORY;
 	}
 	ring->pairs = more;
-	more[ring->n] = (struct key_pair){ .key = key, .chain = sk_X509_new_null() };
+	more[ring->n] = (struct key_ring_pair){ .key = key, .chain = sk_X509_new_null() };
 	return more[ring->n++].chain != NULL ? NULL : NO_MEMORY;
 }
 
@@ -31,7 +31,7 @@ add_pair(struct key_ring *ring, EVP_PKEY *key)
 static const char *
 add_certificate(struct key_ring *ring, X509 *certificate)
 {
-	struct key_pair *last = ring->n > 0 ? &ring->pairs[ring->n - 1] : NULL;
+	struct key_ring_pair *last = ring->n > 0 ? &ring->pairs[ring->n - 1] : NULL;
 
 	if (last != NULL && last->certificate == NULL) {
 		last->certificate = certificate;
@@ -114,7 +114,7 @@ key_ring_finish(struct key_ring *ring)
 }
 
 bool
-key_pair_bears(const struct key_pair *pair, const char *host)
+key_ring_pair_bears(const struct key_ring_pair *pair, const char *host)
 {
 	return X509_check_host(pair->certificate, host, strlen(host),
 	           X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
@@ -124,7 +124,7 @@ bool
 key_ring_bears(const struct key_ring *ring, const char *host)
 {
 	for (size_t i = 0; i < ring->n; i++)
-		if (key_pair_bears(&ring->pairs[i], host))
+		if (key_ring_pair_bears(&ring->pairs[i], host))
 			return true;
 	return false;
 }

@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 
-struct key_pair {
+struct key_ring_pair {
 	EVP_PKEY       *key;
 	X509           *certificate; /* the server's own */
 	STACK_OF(X509) *chain;       /* those that signed it */
@@ -17,8 +17,8 @@ struct key_pair {
 };
 
 struct key_ring {
-	struct key_pair *pairs;
-	size_t           n;
+	struct key_ring_pair *pairs;
+	size_t                n;
 };
 
 /*
@@ -29,7 +29,7 @@ const char *key_ring_read(struct key_ring *ring, struct bytes text);
 void        key_ring_finish(struct key_ring *ring);
 
 /* Whether its certificate is good for that host. */
-bool key_pair_bears(const struct key_pair *pair, const char *host);
+bool key_ring_pair_bears(const struct key_ring_pair *pair, const char *host);
 /* Whether any is. */
 bool key_ring_bears(const struct key_ring *ring, const char *host);
 

@@ -183,9 +183,9 @@ choose_certificates(SSL *ssl, void *context)
 	SSL_certs_clear(ssl);
 	/* Backwards: of two with one kind of key the first stays. */
 	for (size_t i = keys->n; i-- > 0;) {
-		const struct key_pair *pair = &keys->pairs[i];
+		const struct key_ring_pair *pair = &keys->pairs[i];
 
-		if (by_host ? !key_pair_bears(pair, host) : !pair->is_preset)
+		if (by_host ? !key_ring_pair_bears(pair, host) : !pair->is_preset)
 			continue;
 		if (SSL_use_cert_and_key(ssl, pair->certificate, pair->key,
 		        pair->chain, 1) != 1)
@@ -330,7 +330,7 @@ load_keys(struct tls_context *c, struct bytes keys, char *error, size_t size)
 	if (fault != NULL)
 		return fail(error, size, fault);
 	for (size_t i = 0; i < c->keys.n; i++) {
-		const struct key_pair *pair = &c->keys.pairs[i];
+		const struct key_ring_pair *pair = &c->keys.pairs[i];
 		char                   name[NAME_MAX_BYTES];
 
 		if (SSL_CTX_use_cert_and_key(c->ssl, pair->certificate, pair->key,

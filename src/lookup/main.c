@@ -4,7 +4,9 @@
  */
 #include <stdbool.h>
 #include <stdio.h>
+#include <sysexits.h>
 
+#include "io/clock.h"
 #include "io/log.h"
 #include "lookup/asker.h"
 #include "lookup/tables.h"
@@ -93,6 +95,10 @@ main(void)
 		.stop = stop,
 		.stats = stats,
 	};
+	uint64_t seed;
 
+	random_fill(&seed, sizeof seed);
+	if (!quota_init(&office.quota, seed))
+		return EX_OSERR;
 	return service_main(&program);
 }

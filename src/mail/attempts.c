@@ -6,8 +6,6 @@
 #include "base/network.h"
 #include "base/recent.h"
 
-enum { NETWORK_BYTES = 8 }; /* of an IPv6 address: a /64 */
-
 static const uint64_t known_for_ms = (uint64_t)30 * 24 * 60 * 60 * 1000;
 
 /* Of an address, a user, or a pair of both; held by each attempt on its way. */
@@ -191,8 +189,7 @@ attempts_begin(struct attempts *a, const uint8_t address[16], struct bytes user,
 	struct records r;
 
 	*out = (struct attempt){ .is_known = false };
-	memcpy(out->address, address,
-	    network_is_ipv4(address) ? sizeof out->address : NETWORK_BYTES);
+	network_client(address, out->address);
 	bytes_to_string(user, out->user, sizeof out->user);
 	r = records_of(a, out, now_ms);
 	if (r.address && r.user && r.pair)

@@ -160,9 +160,7 @@ send_question(struct auth_client *c, const struct msg_ask_password *m,
 	good = !frame.failed;
 	*is_sent = good && c->peer &&
 	    peer_send(c->peer, buf_bytes(&frame), &mailbox, mailbox == -1 ? 0 : 1);
-	if (frame.p)
-		explicit_bzero(frame.p, frame.len);
-	buf_finish(&frame);
+	buf_wipe(&frame);
 	return good;
 }
 

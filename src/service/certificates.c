@@ -24,8 +24,6 @@ certificates_use(
 		    service_instance(), ticket_key, error, size);
 	else
 		snprintf(error, size, "the keys for TLS cannot be read");
-	if (keys.p)
-		explicit_bzero(keys.p, keys.cap);
-	buf_finish(&keys);
+	buf_wipe(&keys);
 	return *out != NULL;
 }

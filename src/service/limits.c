@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mix.h"
 #include "base/network.h"
-
-enum { NETWORK_BYTES = 8 }; /* of an IPv6 address: a /64 */
 
 struct key {
 	uint8_t bytes[16];
@@ -20,22 +19,10 @@ struct limits_entry {
 static struct key
 key_of(const uint8_t address[16])
 {
-	struct key key = { { 0 } };
+	struct key key;
 
-	memcpy(key.bytes, address,
-	    network_is_ipv4(address) ? sizeof key.bytes : NETWORK_BYTES);
+	network_client(address, key.bytes);
 	return key;
-}
-
-/* The finalizer of MurmurHash3, public domain: every bit moves every other. */
-static uint64_t
-mix(uint64_t x)
-{
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccd;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53;
-	return x ^ x >> 33;
 }
 
 /* Where the entry of that key is linked, or would be. */

@@ -73,9 +73,7 @@ read_shadow(struct user *user, struct bytes name, const char *path)
 	buf_init(&text, PASSWD_FILE_MAX);
 	is_good = read_guarded(path, S_IWGRP | S_IWOTH | S_IROTH, &text) &&
 	    take_hash(user, name, buf_bytes(&text));
-	if (text.p)
-		explicit_bzero(text.p, text.cap);
-	buf_finish(&text);
+	buf_wipe(&text);
 	return is_good;
 }
 

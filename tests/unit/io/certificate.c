@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "io/certificate.h"
+#include "io/key_ring.h"
+#include "io/x509.h"
 #include "make_certificate.h"
 
 enum { TEXT_MAX = 64 * 1024 };
@@ -324,6 +326,54 @@ every_fault_has_a_text(void **state)
 	    "the key does not belong to the certificate");
 }
 
+/* Both files may hold both, with words around: out comes the key, then the chain. */
+static void
+a_pair_is_a_key_and_its_chain(void **state)
+{
+	struct buf           chain, key, file, out;
+	struct key_ring      ring = { 0 };
+	struct x509_reader   reader;
+	X509                *certificate;
+	EVP_PKEY            *private_key;
+
+	(void)state;
+	buf_init(&chain, TEXT_MAX);
+	buf_init(&key, TEXT_MAX);
+	buf_init(&file, TEXT_MAX);
+	buf_init(&out, TEXT_MAX);
+	assert_true(certificate_make(BYTES("mail.example"), NOW_MS, &chain, &key));
+	buf_add_string(&file, "words\n");
+	buf_add_bytes(&file, buf_bytes(&chain));
+	buf_add_string(&file, "more words\n");
+	buf_add_bytes(&file, buf_bytes(&key));
+	buf_add_bytes(&file, buf_bytes(&chain));
+	assert_true(
+	    certificate_add_pair(buf_bytes(&file), buf_bytes(&file), &out));
+	assert_null(key_ring_read(&ring, buf_bytes(&out)));
+	assert_int_equal(ring.n, 1);
+	assert_true(key_ring_bears(&ring, "mail.example"));
+	key_ring_finish(&ring);
+
+	assert_true(x509_reader_init(&reader, buf_bytes(&out)));
+	assert_int_equal(x509_next(&reader, &certificate, &private_key), X509_ITEM_KEY);
+	EVP_PKEY_free(private_key);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(x509_next(&reader, &certificate, &private_key),
+		    X509_ITEM_CERTIFICATE);
+		X509_free(certificate);
+	}
+	assert_int_equal(x509_next(&reader, &certificate, &private_key), X509_ITEM_NONE);
+	x509_reader_finish(&reader);
+
+	assert_false(certificate_add_pair(buf_bytes(&chain), buf_bytes(&chain), &out));
+	out.max = out.len + 100; /* no room */
+	assert_false(certificate_add_pair(buf_bytes(&file), buf_bytes(&file), &out));
+	buf_finish(&out);
+	buf_finish(&file);
+	buf_finish(&key);
+	buf_finish(&chain);
+}
+
 int
 main(void)
 {
@@ -336,6 +386,7 @@ main(void)
 		cmocka_unit_test(time_is_told),
 		cmocka_unit_test(texts_that_cannot_be_read_are_told_apart),
 		cmocka_unit_test(every_fault_has_a_text),
+		cmocka_unit_test(a_pair_is_a_key_and_its_chain),
 	};
 	int failed;
 

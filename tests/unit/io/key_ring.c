@@ -160,9 +160,9 @@ the_name_of_the_first_is_preset(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const char *host = rows[i].host;
 
-		assert_int_equal(key_pair_bears(&ring.pairs[0], host), rows[i].first);
-		assert_int_equal(key_pair_bears(&ring.pairs[1], host), rows[i].second);
-		assert_int_equal(key_pair_bears(&ring.pairs[2], host), rows[i].third);
+		assert_int_equal(key_ring_pair_bears(&ring.pairs[0], host), rows[i].first);
+		assert_int_equal(key_ring_pair_bears(&ring.pairs[1], host), rows[i].second);
+		assert_int_equal(key_ring_pair_bears(&ring.pairs[2], host), rows[i].third);
 		assert_int_equal(key_ring_bears(&ring, host),
 		    rows[i].first || rows[i].second || rows[i].third);
 	}

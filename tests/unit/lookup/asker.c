@@ -47,8 +47,10 @@ set_up(void **state)
 	office = (struct office){ .loop = &loop, .config = &config,
 		.tables = tables_open(&config, &error) };
 	buf_finish(&error);
-	return uv_loop_init(&loop) != 0 || office.tables == NULL ? -1
-	                                                         : mkdir(etc, 0700);
+	return uv_loop_init(&loop) != 0 || office.tables == NULL ||
+	        !quota_init(&office.quota, 1)
+	    ? -1
+	    : mkdir(etc, 0700);
 }
 
 static int
@@ -58,6 +60,7 @@ tear_down(void **state)
 	close(ours);
 	uv_run(&loop, UV_RUN_DEFAULT); /* the asker sees the end and goes */
 	tables_close(office.tables);
+	quota_finish(&office.quota);
 	unlink(passwd);
 	return uv_loop_close(&loop) == 0 && rmdir(etc) == 0 && rmdir(root) == 0
 	    ? 0
@@ -186,7 +189,6 @@ test_daily_limit(void **state)
 	assert_int_equal(ask_recipient_for("sam"), RECIPIENT_LIMIT);
 	assert_int_equal(ask_recipient_for("kim"), RECIPIENT_OK);
 	assert_int_equal(ask_recipient(), RECIPIENT_OK);
-	quota_finish(&office.quota);
 }
 
 static void

@@ -13,9 +13,10 @@ static void
 test_limit_and_return(void **state)
 {
 	static const struct bytes alice = BYTES_INIT("alice");
-	struct quota              q = { 0 };
+	struct quota              q;
 
 	(void)state;
+	assert_true(quota_init(&q, 1));
 	for (int i = 0; i < 24; i++)
 		assert_true(quota_take(&q, alice, 24, 1000));
 	assert_false(quota_take(&q, alice, 24, 1000));
@@ -35,9 +36,10 @@ test_limit_and_return(void **state)
 static void
 test_clock_goes_back(void **state)
 {
-	struct quota q = { 0 };
+	struct quota q;
 
 	(void)state;
+	assert_true(quota_init(&q, 1));
 	assert_true(quota_take(&q, BYTES("alice"), 1, 10 * HOUR));
 	assert_false(quota_take(&q, BYTES("alice"), 1, 5 * HOUR));
 	assert_false(quota_take(&q, BYTES("alice"), 1, 6 * HOUR));
@@ -47,9 +49,10 @@ test_clock_goes_back(void **state)
 static void
 test_smaller_limit_later(void **state)
 {
-	struct quota q = { 0 };
+	struct quota q;
 
 	(void)state;
+	assert_true(quota_init(&q, 1));
 	for (int i = 0; i < 100; i++)
 		assert_true(quota_take(&q, BYTES("alice"), 100, 0));
 	assert_false(quota_take(&q, BYTES("alice"), 10, 0));
@@ -59,15 +62,18 @@ test_smaller_limit_later(void **state)
 static void
 test_memory_is_bounded(void **state)
 {
-	struct quota q = { 0 };
+	struct quota q;
 	char         name[32];
 
 	(void)state;
+	assert_true(quota_init(&q, 1));
 	for (int i = 0; i < QUOTA_USERS_MAX + 10; i++) {
 		snprintf(name, sizeof name, "user%d", i);
 		assert_true(quota_take(&q, bytes_of(name), 1, 0));
 	}
-	assert_true(q.table.n <= QUOTA_USERS_MAX);
+	assert_true(q.users.n <= QUOTA_USERS_MAX);
+	/* who sent last is not the one that is forgotten */
+	assert_false(quota_take(&q, bytes_of(name), 1, 0));
 	quota_finish(&q);
 }
 

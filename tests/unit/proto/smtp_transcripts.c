@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/buf.h"
 #include "base/number.h"
 #include "proto/smtp_server.h"
+#include "transcript.h"
 
 enum { FILE_MAX = 64 * 1024, STREAM_MAX = 8 * 1024 * 1024, HANDSHAKES_MAX = 4 };
 
@@ -28,13 +28,6 @@ struct script {
 	struct buf         server;   /* S lines with CRLF */
 	struct buf         stored;   /* V and M lines, as they stand in the file */
 	bool               closes;
-};
-
-/* How the client's bytes are cut. */
-struct cut {
-	size_t first;  /* the first piece; the rest follows in one; 0: no cut */
-	size_t every;  /* pieces of that size; 0: as large as there is room */
-	bool   is_late; /* questions are answered when no more input can come */
 };
 
 struct run {
@@ -56,15 +49,6 @@ setting_is_yes(struct bytes value)
 	assert_true(bytes_equal(value, BYTES("yes")) ||
 	    bytes_equal(value, BYTES("no")));
 	return bytes_equal(value, BYTES("yes"));
-}
-
-static uint64_t
-setting_number(struct bytes value)
-{
-	uint64_t n;
-
-	assert_true(number_parse(value, UINT32_MAX, &n));
-	return n;
 }
 
 /* "554 5.7.1 text" */
@@ -127,42 +111,6 @@ take_setting(struct script *s, struct bytes line)
 		s->policy.refuse_relay_probes = setting_is_yes(value);
 	else if (bytes_equal(name, BYTES("commit")))
 		s->commit = setting_reply(value);
-}
-
-static unsigned
-hex(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char       *at = memchr(digits, byte_lower(c), 16);
-
-	assert_non_null(at);
-	return (unsigned)(at - digits);
-}
-
-static void
-add_raw(struct buf *b, struct bytes text)
-{
-	static const char names[] = "rn0t\\", values[] = "\r\n\0\t\\";
-
-	for (size_t i = 0; i < text.n; i++) {
-		const char *at;
-
-		if (text.p[i] != '\\') {
-			buf_add_char(b, text.p[i]);
-			continue;
-		}
-		assert_true(++i < text.n);
-		if (text.p[i] == 'x') {
-			assert_true(i + 2 < text.n);
-			buf_add_char(b, (char)(hex(text.p[i + 1]) * 16 +
-			                    hex(text.p[i + 2])));
-			i += 2;
-			continue;
-		}
-		at = memchr(names, text.p[i], 5);
-		assert_non_null(at);
-		buf_add_char(b, values[at - names]);
-	}
 }
 
 static void
@@ -492,23 +440,6 @@ run_finish(struct run *r)
 
 /* --- what must hold --- */
 
-/* '*' in the pattern stands for one word. */
-static bool
-line_matches(struct bytes pattern, struct bytes line)
-{
-	size_t star = bytes_find(pattern, '*');
-
-	if (star == pattern.n)
-		return bytes_equal(pattern, line);
-	if (!bytes_start(line, bytes_first(pattern, star)))
-		return false;
-	pattern = bytes_from(pattern, star + 1);
-	line = bytes_from(line, star);
-	while (line.n > 0 && line.p[0] != ' ' && line.p[0] != '\r')
-		line = bytes_from(line, 1);
-	return bytes_equal(pattern, line);
-}
-
 static size_t
 count_lines(struct bytes text, struct bytes front)
 {
@@ -523,19 +454,7 @@ count_lines(struct bytes text, struct bytes front)
 static void
 check_conversation(const char *name, const struct script *script, const struct run *r)
 {
-	struct bytes want = buf_bytes(&script->server);
-	struct bytes got = buf_bytes(&r->output);
-	struct bytes want_line, got_line;
-
-	while (bytes_split(&want, '\n', &want_line)) {
-		if (!bytes_split(&got, '\n', &got_line))
-			got_line = BYTES("(nothing)");
-		if (!line_matches(want_line, got_line))
-			fail_msg("%s: expected: %.*s\ngot: %.*s", name,
-			    BYTES_ARG(want_line), BYTES_ARG(got_line));
-	}
-	if (got.n > 0)
-		fail_msg("%s: more came: %.*s", name, BYTES_ARG(got));
+	check_lines(name, buf_bytes(&script->server), buf_bytes(&r->output));
 	if (r->is_closed != script->closes)
 		fail_msg("%s: closed: %d", name, r->is_closed);
 	if (script->stored.len > 0 &&
@@ -559,18 +478,6 @@ check_same(const char *name, const struct script *script, const struct run *whol
 		    name, cut.first, cut.every, cut.is_late,
 		    BYTES_ARG(buf_bytes(&r.output)));
 	run_finish(&r);
-}
-
-/*
- * Long ones, with much filling, are cut at every position in the first and last
- * kilobyte and at some between.
- */
-static size_t
-next_position(size_t at, size_t len)
-{
-	if (len > 8192 && at > 1024 && at + 1024 < len)
-		return at + 997;
-	return at + 1;
 }
 
 static void
@@ -601,27 +508,8 @@ static const char *tests_folder;
 static void
 test_transcripts(void **state)
 {
-	char           path[4096];
-	DIR           *folder;
-	struct dirent *entry;
-	size_t         n = 0;
-
 	(void)state;
-	snprintf(path, sizeof path, "%s/transcripts", tests_folder);
-	folder = opendir(path);
-	assert_non_null(folder);
-	while ((entry = readdir(folder)) != NULL) {
-		size_t len = strlen(entry->d_name);
-
-		if (len < 5 || strcmp(entry->d_name + len - 5, ".smtp") != 0)
-			continue;
-		snprintf(path, sizeof path, "%s/transcripts/%s", tests_folder,
-		    entry->d_name);
-		check_transcript(entry->d_name, path);
-		n++;
-	}
-	closedir(folder);
-	assert_true(n >= 25);
+	assert_true(for_each_transcript(tests_folder, ".smtp", check_transcript) >= 25);
 }
 
 int
