@@ -28,6 +28,9 @@ static const struct duty duties[] = {
 	{ ROLE_LOOKUP, false, "_ampellookup", PATH_ETC, NULL },
 	{ ROLE_HIQ, false, "_ampelfilter", PATH_CHROOT, "hiq" },
 	{ ROLE_QUEUE, false, "_ampelqueue", PATH_SPOOL, "" },
+	{ ROLE_REMOTE, false, "_ampelremote", PATH_CHROOT, "remote" },
+	{ ROLE_DNS, false, "_ampeldns", PATH_CHROOT, "dns" },
+	{ ROLE_FETCH, false, "_ampelfetch", PATH_CHROOT, "fetch" },
 };
 
 enum { DUTIES = sizeof duties / sizeof duties[0] };
@@ -57,6 +60,9 @@ is_needed(const struct config *config, const struct duty *duty)
 		return config->n_filter > 0;
 	case ROLE_LOOKUP:
 	case ROLE_QUEUE:
+	case ROLE_REMOTE:
+	case ROLE_DNS:
+	case ROLE_FETCH:
 		return true;
 	case ROLE_NONE:
 	case ROLE_DELIVER:

@@ -133,7 +133,7 @@ instance_send_config(struct instance *i, const struct config *config,
 	int        fds[] = { -1, -1 };
 
 	/* a user may be called like a listener */
-	if (role_faces_network(i->role))
+	if (role_is_listener(i->role))
 		fds[1] = tls_keys_find(keys, bytes_of(i->name), &m.ticket_key);
 	buf_init(&part, 16 * 1024 * 1024);
 	buf_init(&frame, FRAME_MAX);

@@ -15,11 +15,10 @@
 const char      *role_program(enum peer_role role);
 const char      *role_name(enum peer_role role);
 enum config_part role_part(enum peer_role role);
-/*
- * Whether it reads what strangers send: it runs in a chroot, one instance serves one
- * listener, and has its sockets and its keys.
- */
-bool             role_faces_network(enum peer_role role);
+/* Whether it reads what strangers send: it runs in a chroot. */
+bool             role_is_jailed(enum peer_role role);
+/* Whether one instance serves one listener, and has its sockets and its keys. */
+bool             role_is_listener(enum peer_role role);
 
 /* The role that serves a listener: ROLE_SMTPD or ROLE_POP3D. */
 enum peer_role role_of_listener(struct bytes listener);

@@ -108,7 +108,7 @@ static void
 connect_instance(struct supervisor *s, struct instance *i)
 {
 	wiring_connect(s, i);
-	if (role_faces_network(i->role))
+	if (role_is_listener(i->role))
 		listener_hand_out(s->listeners, i);
 }
 
@@ -235,6 +235,16 @@ stop_role(struct supervisor *s, enum peer_role role)
 }
 
 static bool
+stop_roles(struct supervisor *s, const enum peer_role *roles, size_t n)
+{
+	bool gone = true;
+
+	for (size_t i = 0; i < n && roles[i] != ROLE_NONE; i++)
+		gone = stop_role(s, roles[i]) && gone;
+	return gone;
+}
+
+static bool
 stop_helpers(struct supervisor *s)
 {
 	bool gone = true;
@@ -269,23 +279,22 @@ void
 supervisor_stop(struct supervisor *s)
 {
 	/* A step begins when the one before is done. A session ends its mailbox. */
-	static const enum peer_role steps[][2] = {
+	static const enum peer_role steps[][3] = {
 		{ ROLE_SMTPD, ROLE_POP3D },
 		{ ROLE_HIQ, ROLE_MAILBOX },
 		{ ROLE_QUEUE, ROLE_AUTH },
-		{ ROLE_DELIVER, ROLE_LOOKUP },
+		{ ROLE_DELIVER, ROLE_REMOTE, ROLE_LOOKUP },
+		{ ROLE_FETCH },
+		{ ROLE_DNS },
 	};
 
 	s->phase = PHASE_STOPPING;
 	reload_abandon(s);
 	listener_close(&s->listeners, NULL);
 	stop_unbegun(s);
-	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		bool first_gone = stop_role(s, steps[i][0]);
-
-		if (!stop_role(s, steps[i][1]) || !first_gone)
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+		if (!stop_roles(s, steps[i], 3))
 			return;
-	}
 	if (!stop_helpers(s))
 		return;
 	if (control_finish(s->control))
@@ -340,7 +349,7 @@ add_program(struct supervisor *s, enum peer_role role, struct bytes name)
 	char             folder[PATHS_MAX];
 	bool             has = account_folder(s->config, role, name, folder);
 	struct instance *i = instance_new(s, role, name, has ? folder : NULL,
-	    role_faces_network(role));
+	    role_is_jailed(role));
 
 	if (i == NULL)
 		return false;
@@ -398,8 +407,15 @@ add_helpers(struct supervisor *s)
 static bool
 add_programs(struct supervisor *s)
 {
-	return add_helpers(s) && add_program(s, ROLE_LOOKUP, BYTES("lookup")) &&
-	    add_program(s, ROLE_QUEUE, BYTES("queue")) &&
+	/* those that every server has */
+	static const enum peer_role always[] = {
+		ROLE_LOOKUP, ROLE_QUEUE, ROLE_DNS, ROLE_FETCH, ROLE_REMOTE,
+	};
+
+	for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+		if (!add_program(s, always[i], bytes_of(role_name(always[i]))))
+			return false;
+	return add_helpers(s) &&
 	    (s->config->n_filter == 0 || supervisor_add_judge(s)) &&
 	    (!role_is_auth_needed(s->config) ||
 	        add_program(s, ROLE_AUTH, BYTES("auth")));

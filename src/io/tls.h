@@ -1,7 +1,8 @@
 /*
- * TLS 1.2 and 1.3, the server's side, as an engine: bytes of the network in, bytes
+ * TLS 1.2 and 1.3, both sides, as an engine: bytes of the network in, bytes
  * for the network out, plain text on the other side. The only file that knows libssl.
  *
+ * The server's side:
  * No renegotiation, no compression, no early data. Sessions are resumed by tickets that are
  * sealed with the listener's ticket key, so that all its workers can open them and no
  * other listener's can. Which certificate is shown depends on the name that the client
@@ -13,6 +14,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/bytes.h"
@@ -40,6 +43,53 @@ void                tls_context_drop(struct tls_context *c);
 
 /* The server's end of a connection; it holds the context. NULL: no memory. */
 struct tls *tls_accept(struct tls_context *c);
+
+/* --- the client's side --- */
+
+/* One record of TLSA, RFC 6698; association borrows. */
+struct tls_tlsa {
+	uint8_t      usage, selector, matching_type;
+	struct bytes association;
+};
+
+enum tls_proof {
+	TLS_PROOF_NONE, /* encrypted, whoever it is (RFC 7435); its certificate is not looked at */
+	TLS_PROOF_NAME, /* an authority vouches for one of names */
+	/* RFC 7672: usages 2 and 3 alone count. Usage 3: neither names nor dates are looked at. Usage 2: one of names. Of
+	 * records none of which can be used: as TLS_PROOF_NONE, and tls_proof_description says so. */
+	TLS_PROOF_DANE,
+};
+
+struct tls_demand {
+	enum tls_proof         proof;
+	struct bytes           sni;     /* the name that is asked for; empty: none (an address) */
+	const struct bytes    *names;   /* any of them proves it; the first is the TLSA base domain */
+	size_t                 n_names;
+	const struct tls_tlsa *tlsa;
+	size_t                 n_tlsa;
+	/* MTA-STS, RFC 8461 section 4.2: names are those of the policy, "*.example.net" is one label. */
+	bool                   names_are_patterns;
+};
+
+/*
+ * For connections that we make. authorities: certificates in PEM that may vouch for others; empty:
+ * none, TLS_PROOF_NAME then never holds. Sessions are not resumed. For TLS_PROOF_NONE the oldest
+ * version is 1.2 too: what is older is treated as no TLS at all. NULL with a text in error.
+ */
+struct tls_context *tls_client_context_new(
+    struct bytes authorities, char *error, size_t size);
+
+/*
+ * The client's end. The handshake fails (BROKEN, with a fault that says what was missing) unless the demand
+ * is met. demand is copied. NULL: no memory, or the demand cannot be used.
+ */
+struct tls *tls_connect(struct tls_context *c, const struct tls_demand *demand);
+
+/*
+ * Once established, what was proved: "unverified", "verified mx.example.net", "DANE", "DANE, no usable record".
+ * As long as t.
+ */
+const char *tls_proof_description(const struct tls *t);
 /* Wipes and frees. NULL is allowed. */
 void        tls_free(struct tls *t);
 

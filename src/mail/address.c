@@ -240,6 +240,12 @@ take_char(struct bytes *rest, char c)
 	return true;
 }
 
+bool
+address_local_is_valid(struct bytes local)
+{
+	return local.n > 0 && local_length(local) == local.n;
+}
+
 static struct bytes
 take(struct bytes *rest, size_t n)
 {

@@ -62,6 +62,9 @@ void address_add_canonical(struct buf *b, const struct address *a);
  */
 bool address_domain_is_valid(struct bytes domain);
 
+/* A local part by itself: a Dot-string or a Quoted-string. */
+bool address_local_is_valid(struct bytes local);
+
 /*
  * A relay probe: '!', '%' or another '@' in the local part, quoted or not.
  */

@@ -5,7 +5,7 @@
 
 enum {
 	ALL = PART_SMTPD | PART_LOOKUP | PART_HIQ | PART_QUEUE | PART_DELIVER |
-	    PART_AUTH | PART_POP3D,
+	    PART_AUTH | PART_POP3D | PART_REMOTE | PART_DNS | PART_FETCH,
 	SMTPD = PART_SMTPD,
 	LOOKUP = PART_LOOKUP,
 	HIQ = PART_HIQ,
@@ -13,6 +13,9 @@ enum {
 	DELIVER = PART_DELIVER,
 	AUTH = PART_AUTH,
 	POP3D = PART_POP3D,
+	REMOTE = PART_REMOTE,
+	DNS = PART_DNS,
+	FETCH = PART_FETCH,
 
 	K = 1024,
 	M = 1024 * 1024,
@@ -64,7 +67,14 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILE, "daily_recipients", VALUE_NUMBER, AT(config, daily_recipients), "1000", 1, MANY, LOOKUP, false },
 	{ SCOPE_FILE, "password_check", VALUE_PASSWORDS, AT(config, password_check), "file", 0, 0, AUTH, false },
 	{ SCOPE_FILE, "password_user", VALUE_USER, AT(config, password_user), "_ampelauth", 0, 0, 0, false },
-	{ SCOPE_FILE, "double_bounce_to", VALUE_LATER, 0, NULL, 0, 0, 0, false },
+	/* 0: none */
+	{ SCOPE_FILE, "delay_warning", VALUE_DURATION, AT(config, delay_warning_ms), "4h", 0, 365 * DAY, QUEUE, false },
+	{ SCOPE_FILE, "double_bounce_to", VALUE_RECIPIENT, AT(config, double_bounce_to), "postmaster", 0, 0, QUEUE, false },
+	{ SCOPE_FILE, "remote_connections", VALUE_NUMBER, AT(config, remote_connections), "100", 1, 10000, REMOTE, false },
+	{ SCOPE_FILE, "remote_per_destination", VALUE_NUMBER, AT(config, remote_per_destination), "20", 1, 1000, REMOTE, false },
+	{ SCOPE_FILE, "remote_timeout", VALUE_DURATION, AT(config, remote_timeout_ms), "5min", SECOND, HOUR, REMOTE, false },
+	{ SCOPE_FILE, "connect_timeout", VALUE_DURATION, AT(config, connect_timeout_ms), "30s", SECOND, HOUR, REMOTE, false },
+	{ SCOPE_FILE, "authorities", VALUE_PATH, AT(config, authorities), "/etc/ssl/certs/ca-certificates.crt", 0, 0, REMOTE | FETCH, false },
 	{ SCOPE_FILE, "error_text", VALUE_LATER, 0, NULL, 0, 0, 0, false },
 
 	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, true },
@@ -91,6 +101,16 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILTER, "shadow", VALUE_FLAG, AT(config_filter, shadow), "no", 0, 0, HIQ, false },
 	{ SCOPE_FILTER, "listeners", VALUE_LISTENERS, AT(config_filter, listeners), "smtp", 0, 16, HIQ, false },
 
+	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), NULL, 0, 16, REMOTE, true },
+	{ SCOPE_ROUTE, "tls", VALUE_ROUTE_TLS, AT(config_route, tls), "may", 0, 0, REMOTE, false },
+	{ SCOPE_ROUTE, "user", VALUE_LINE, AT(config_route, user), "", 0, 0, REMOTE, false },
+	/* the supervisor reads it, remote gets what is in it */
+	{ SCOPE_ROUTE, "password_file", VALUE_PATH, AT(config_route, password_file), "", 0, 0, 0, false },
+
+	{ SCOPE_DNS, "forward", VALUE_ENDPOINTS, AT(config_dns, forward), "", 0, 16, DNS, false },
+	{ SCOPE_DNS, "anchor", VALUE_PATH, AT(config_dns, anchor), "", 0, 0, DNS, false },
+	{ SCOPE_DNS, "root_hints", VALUE_PATH, AT(config_dns, root_hints), "", 0, 0, DNS, false },
+
 	{ SCOPE_HELPER, "command", VALUE_PROGRAM, AT(config_helper, command), NULL, 0, 0, 0, true },
 	{ SCOPE_HELPER, "ready", VALUE_ENDPOINTS, AT(config_helper, ready), "", 0, 1, 0, false },
 	{ SCOPE_HELPER, "user", VALUE_USER, AT(config_helper, user), "_ampelfilter", 0, 0, 0, false },
@@ -108,6 +128,8 @@ setting_scope_name(enum setting_scope scope)
 		[SCOPE_TLS] = "tls",
 		[SCOPE_FILTER] = "filter",
 		[SCOPE_HELPER] = "helper",
+		[SCOPE_ROUTE] = "route",
+		[SCOPE_DNS] = "dns",
 	};
 
 	return names[scope];

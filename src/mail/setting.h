@@ -22,6 +22,8 @@ enum setting_scope {
 	SCOPE_TLS,
 	SCOPE_FILTER,
 	SCOPE_HELPER,
+	SCOPE_ROUTE,
+	SCOPE_DNS,
 	SCOPES
 };
 

@@ -211,14 +211,19 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	case ROLE_DELIVER:
 		schedule_add_agent(queue.schedule, serial, socket);
 		return;
-	case ROLE_AUTH:
-	case ROLE_POP3D:
-	case ROLE_MAILBOX:
+	case ROLE_REMOTE:
+		schedule_add_remote(queue.schedule, serial, socket);
+		return;
 	case ROLE_ADMIN:
 		admin_add(service_loop(), queue.desk, queue.schedule, socket);
 		return;
 	case ROLE_NONE:
 	case ROLE_QUEUE:
+	case ROLE_AUTH:
+	case ROLE_POP3D:
+	case ROLE_MAILBOX:
+	case ROLE_DNS:
+	case ROLE_FETCH:
 		break;
 	}
 	log_text("a neighbour could not be connected");

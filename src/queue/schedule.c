@@ -336,8 +336,9 @@ try_soon(struct flight *f, struct bytes why)
 {
 	struct store_finish end = {
 		.token = f->lease.token,
-		.outcome = { OUTCOME_DEFERRED, { 4, 3, 0 },
-		    arena_copy(&f->arena, why) }, /* it outlives the caller's frame */
+		/* the text outlives the caller's frame */
+		.outcome = outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 0),
+		    arena_copy(&f->arena, why)),
 		.due_ms = clock_now_ms() + SOON_MS,
 	};
 
@@ -350,7 +351,7 @@ try_soon(struct flight *f, struct bytes why)
 static void
 fail(struct flight *f, struct status status, struct bytes why)
 {
-	struct outcome outcome = { OUTCOME_FAILED, status, why };
+	struct outcome outcome = outcome_of(OUTCOME_FAILED, status, why);
 
 	schedule_outcome(f, &outcome);
 }
@@ -363,8 +364,8 @@ expand(struct flight *f, const struct route *route)
 	    arena_alloc(&f->arena, (route->n_targets + 1) * sizeof *list);
 	struct store_finish end = {
 		.token = f->lease.token,
-		.outcome = { OUTCOME_EXPANDED, { 2, 0, 0 },
-		    BYTES_INIT("became other recipients") },
+		.outcome = outcome_of(OUTCOME_EXPANDED, STATUS(2, 0, 0),
+		    BYTES("became other recipients")),
 		.expanded = list,
 		.n_expanded = route->n_targets,
 		.reverse_path = arena_copy(&f->arena, route->owner),
@@ -430,8 +431,8 @@ deliver(struct flight *f, const struct route *route)
 static void
 wait_for_remote(struct flight *f)
 {
-	const struct outcome outcome = { OUTCOME_DEFERRED, { 4, 3, 2 },
-		BYTES_INIT("delivery to other hosts is not there yet") };
+	const struct outcome outcome = outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 2),
+	    BYTES("delivery to other hosts is not there yet"));
 
 	schedule_outcome(f, &outcome);
 }
@@ -486,6 +487,15 @@ schedule_add_agent(struct schedule *s, uint64_t serial, int socket)
 	}
 	a->next = s->agents;
 	s->agents = a;
+}
+
+/* Until there is one, what is for other hosts is deferred. */
+void
+schedule_add_remote(struct schedule *s, uint64_t serial, int socket)
+{
+	(void)s;
+	(void)serial;
+	close(socket);
 }
 
 static struct agent *

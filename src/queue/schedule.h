@@ -42,6 +42,8 @@ bool schedule_is_empty(const struct schedule *s);
 
 /* A process for deliveries, taking the socket; and the supervisor's answer. */
 void schedule_add_agent(struct schedule *s, uint64_t serial, int socket);
+/* The one that delivers to other hosts; it replaces an older one. */
+void schedule_add_remote(struct schedule *s, uint64_t serial, int socket);
 void schedule_deliver_for(struct schedule *s, const struct msg_deliver_for *m);
 
 /* --- between schedule and agent --- */

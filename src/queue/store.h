@@ -72,6 +72,7 @@ enum store_op_kind {
 	STORE_HOLD,    /* QUEUED recipients of a message wait for the administrator */
 	STORE_KICK,    /* HELD or QUEUED recipients are due now */
 	STORE_REMOVE,  /* recipients are gone, by the administrator */
+	STORE_KICK_ALL, /* every QUEUED recipient is due now; HELD ones stay */
 };
 
 struct store_put {
@@ -89,6 +90,7 @@ struct store_finish {
 	uint64_t            due_ms;     /* deferred: the next attempt; expanded: not
 	                                 * before that, 0: as it was */
 	bool                hold;       /* failed: HELD instead of DONE */
+	bool                is_warned;  /* deferred: its sender has been told of the delay */
 	const struct envelope_recipient *expanded; /* expanded: these instead */
 	size_t              n_expanded;
 	struct bytes        reverse_path;   /* expanded: not empty: theirs */
@@ -143,6 +145,15 @@ struct store_lease {
 	bool         repeated;     /* an earlier attempt may have delivered unreported */
 	enum colour  colour;
 	bool         is_expanded;  /* came out of an alias */
+	bool         is_alone;     /* the message never had another recipient */
+	bool         is_warned;
+	/* as mail/envelope.h has them */
+	uint8_t            notify;
+	struct bytes       orcpt;
+	enum envelope_ret  ret;
+	struct bytes       envid;
+	enum envelope_body body;
+	bool               smtputf8;
 };
 
 /*

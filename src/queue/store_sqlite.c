@@ -241,6 +241,8 @@ run(struct store *s, struct store_op *op)
 		return store_kick(s, op);
 	case STORE_REMOVE:
 		return store_remove(s, op);
+	case STORE_KICK_ALL:
+		break;
 	}
 	return STORE_REFUSED;
 }

@@ -97,6 +97,9 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	case ROLE_DELIVER:
 	case ROLE_POP3D:
 	case ROLE_MAILBOX:
+	case ROLE_REMOTE:
+	case ROLE_DNS:
+	case ROLE_FETCH:
 	case ROLE_ADMIN:
 		break;
 	}
