@@ -24,6 +24,7 @@ static const struct {
 	{ "zap", cmd_services, NULL },
 	{ "queue", cmd_queue,
 	    "queue list|show ID|cat ID|hold ID|release ID|retry ID|remove ID" },
+	{ "why", cmd_why, "why ID [--log FILE]" },
 	{ "user", cmd_user,
 	    "user add NAME|remove NAME|list|passwd NAME|check NAME|"
 	    "import-shadow [--force] FILE" },
