@@ -25,6 +25,7 @@ static const struct {
 	{ "queue", cmd_queue,
 	    "queue list|show ID|cat ID|hold ID|release ID|retry ID|remove ID" },
 	{ "why", cmd_why, "why ID [--log FILE]" },
+	{ "dns", cmd_dns, "dns lookup NAME TYPE" },
 	{ "user", cmd_user,
 	    "user add NAME|remove NAME|list|passwd NAME|check NAME|"
 	    "import-shadow [--force] FILE" },
