@@ -24,6 +24,7 @@ static const struct {
 	{ "zap", cmd_services, NULL },
 	{ "queue", cmd_queue,
 	    "queue list|show ID|cat ID|hold ID|release ID|retry ID|remove ID" },
+	{ "dns", cmd_dns, "dns lookup NAME TYPE" },
 	{ "user", cmd_user,
 	    "user add NAME|remove NAME|list|passwd NAME|check NAME|"
 	    "import-shadow [--force] FILE" },
