@@ -122,6 +122,7 @@ main(void)
 	static struct input in;
 	static char         line[LINE_SIZE];
 	struct buf          out;
+	bool                failed;
 
 	arena_init(&in.arena, 64 * 1024 * 1024);
 	in.dsn.recipients = in.recipients;
@@ -133,6 +134,9 @@ main(void)
 		in.dsn.original_size = in.dsn.original.n;
 	buf_init(&out, DSN_SIZE_MAX);
 	dsn_add(&out, &in.dsn);
+	failed = out.failed;
 	fwrite(out.p, 1, out.len, stdout);
-	return out.failed;
+	buf_finish(&out);
+	arena_finish(&in.arena);
+	return failed;
 }
