@@ -96,10 +96,30 @@ add_names(SSL *ssl, const struct tls_demand *demand, size_t from)
 	return demand->n_names > 0;
 }
 
+/* Whose certificate it was, when that is what is wrong: libssl does not keep it. */
+static int
+note_other_name(int is_good, X509_STORE_CTX *store)
+{
+	const SSL  *ssl = X509_STORE_CTX_get_ex_data(
+	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls *t = BIO_get_data(SSL_get_rbio(ssl));
+	const X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+	char        name[TLS_TEXT_MAX / 2] = "";
+
+	if (X509_STORE_CTX_get_error(store) != X509_V_ERR_HOSTNAME_MISMATCH)
+		return is_good;
+	if (certificate != NULL)
+		x509_name(certificate, name, sizeof name);
+	snprintf(t->text, sizeof t->text,
+	    "the certificate is for another host: %s",
+	    name[0] != '\0' ? name : "(no name)");
+	return is_good;
+}
+
 static void
 demand_proof(SSL *ssl)
 {
-	SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, note_other_name);
 	SSL_set_security_level(ssl, LEVEL_VERIFIED);
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
@@ -190,19 +210,6 @@ tls_connect(struct tls_context *c, const struct tls_demand *demand)
 
 /* --- what was proved --- */
 
-/* Whose certificate it was, when that is what is wrong. */
-static void
-describe_other_name(struct tls *t)
-{
-	X509 *certificate = SSL_get0_peer_certificate(t->ssl);
-	char  name[TLS_TEXT_MAX / 2] = "";
-
-	if (certificate != NULL)
-		x509_name(certificate, name, sizeof name);
-	snprintf(t->text, sizeof t->text,
-	    "the certificate is for another host: %s", name[0] ? name : "(no name)");
-}
-
 const char *
 tls_unproved(struct tls *t)
 {
@@ -213,9 +220,7 @@ tls_unproved(struct tls *t)
 		return NULL;
 	if (result == X509_V_ERR_DANE_NO_MATCH)
 		return "no TLSA record matches the certificate";
-	if (result == X509_V_ERR_HOSTNAME_MISMATCH)
-		describe_other_name(t);
-	else
+	if (result != X509_V_ERR_HOSTNAME_MISMATCH)
 		snprintf(t->text, sizeof t->text, "the certificate is refused: %s",
 		    X509_verify_cert_error_string(result));
 	return t->text;
