@@ -104,8 +104,8 @@ const struct setting setting_table[] = {
 	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), NULL, 0, 16, REMOTE, true },
 	{ SCOPE_ROUTE, "tls", VALUE_ROUTE_TLS, AT(config_route, tls), "may", 0, 0, REMOTE, false },
 	{ SCOPE_ROUTE, "user", VALUE_LINE, AT(config_route, user), "", 0, 0, REMOTE, false },
-	/* the supervisor reads it, remote gets what is in it */
-	{ SCOPE_ROUTE, "password_file", VALUE_PATH, AT(config_route, password_file), "", 0, 0, 0, false },
+	/* the supervisor reads it: remote gets what is in it */
+	{ SCOPE_ROUTE, "password_file", VALUE_PATH, AT(config_route, password_file), "", 0, 0, REMOTE, false },
 
 	{ SCOPE_DNS, "forward", VALUE_ENDPOINTS, AT(config_dns, forward), "", 0, 16, DNS, false },
 	{ SCOPE_DNS, "anchor", VALUE_PATH, AT(config_dns, anchor), "", 0, 0, DNS, false },
