@@ -286,6 +286,44 @@ def test_reload_while_somebody_waits(new_server, zones):
         assert "1.2.3.4" in waiting[0].result(20).stdout
 
 
+@pytest.fixture
+def silent():
+    """It answers nothing at all."""
+    with Hostile(lambda q: []) as one:
+        yield one
+
+
+def wait_for_question(server, silent, name):
+    """Somebody waits for an answer that does not come."""
+    waiting = begin(server, name)
+    assert wait_until(lambda: silent.names, 5)
+    return waiting[0]
+
+
+def test_two_reloads_while_somebody_waits(new_server, zones, silent):
+    """Two caches are enough: who still waits for the first is told to try later."""
+    server = new_server(blocks=silent.block(zones)).start()
+    waiting = wait_for_question(server, silent, "www.unsigned.example")
+    for again in ("", f', "{zones.address}:{PORT}"'):
+        server.blocks = silent.block(zones).replace(
+            f'"{silent.address}:{PORT}"', f'"{zones.address}:{PORT}"{again}'
+        )
+        server.write_conf()
+        server.must("reload")
+    done = waiting.result(5)
+    assert (done.returncode, done.stdout) == (LATER, "try later: the configuration has changed\n")
+    assert lookup(server, "www.unsigned.example")[0] == GOOD
+
+
+def test_stop_while_somebody_waits(new_server, zones, silent):
+    server = new_server(blocks=silent.block(zones)).start()
+    waiting = wait_for_question(server, silent, "www.unsigned.example")
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 10
+    assert waiting.result(5).returncode == LATER
+
+
 def test_reload_with_another_anchor_is_refused(new_server, zones):
     server = new_server(blocks=zones.block).start()
     server.blocks = zones.block.replace(str(zones.anchor), "/usr/share/dns/root.key")
