@@ -16,7 +16,7 @@
 
 enum {
 	RECORDS_MAX_BYTES = 256 * 1024,
-	OUTPUT_MAX = 4 * 1024 * 1024, /* binary text is four times as long when it is escaped */
+	OUTPUT_MAX = 4 * 1024 * 1024, /* a byte may become "\\010" */
 	TEXT_MAX = 512,
 };
 

@@ -18,7 +18,7 @@ static struct {
 	struct sources   sources;
 	struct desk     *desk;
 	struct buf       part;      /* the configuration in use, as text */
-	struct resolver *next;      /* of the one that was prepared last; NULL: nothing changes */
+	struct resolver *next;      /* what was prepared last; NULL: nothing changes */
 	struct buf       next_part;
 } dns;
 
@@ -136,6 +136,7 @@ main(void)
 	};
 	int code = service_main(&program);
 
-	desk_close(dns.desk); /* ends the library's threads: exit(3) takes their ground away */
+	/* ends the library's threads: exit(3) takes the ground from under them */
+	desk_close(dns.desk);
 	return code;
 }
