@@ -1,10 +1,12 @@
 #include "mail/address.h"
 
+#include <idn2.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/number.h"
+#include "base/utf8.h"
 
 enum { LABEL_MAX = 63 }; /* RFC 1035 section 2.3.4 */
 
@@ -13,11 +15,30 @@ enum { LABEL_MAX = 63 }; /* RFC 1035 section 2.3.4 */
  * name says, as many as possible; 0 means that it does not stand there.
  */
 
+/*
+ * RFC 6531 section 3.3 lets a part of a character of UTF-8 stand almost everywhere. These
+ * functions take any; the public ones refuse it, or check that the whole is UTF-8.
+ */
+static bool
+is_beyond_ascii(char c)
+{
+	return (unsigned char)c >= 0x80;
+}
+
+static bool
+is_ascii(struct bytes text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (is_beyond_ascii(text.p[i]))
+			return false;
+	return true;
+}
+
 /* RFC 5322 section 3.2.3. */
 static bool
 is_atext(char c)
 {
-	return byte_is_alpha(c) || byte_is_digit(c) ||
+	return byte_is_alpha(c) || byte_is_digit(c) || is_beyond_ascii(c) ||
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
@@ -37,15 +58,16 @@ atom_length(struct bytes text)
 	return n;
 }
 
-/* sub-domain = Let-dig [Ldh-str] */
+/* sub-domain = Let-dig [Ldh-str], or a U-label, whose length is that of its A-label */
 static size_t
 label_length(struct bytes text)
 {
 	size_t n = 0;
 
-	while (n < text.n && is_let_dig_or_hyphen(text.p[n]))
+	while (n < text.n &&
+	    (is_let_dig_or_hyphen(text.p[n]) || is_beyond_ascii(text.p[n])))
 		n++;
-	if (n == 0 || n > LABEL_MAX)
+	if (n == 0 || (n > LABEL_MAX && is_ascii(bytes_first(text, n))))
 		return 0;
 	return text.p[0] == '-' || text.p[n - 1] == '-' ? 0 : n;
 }
@@ -74,7 +96,8 @@ quoted_length(struct bytes text)
 			return n + 1;
 		if (text.p[n] == '\\')
 			n++;
-		if (n == text.n || !byte_is_print(text.p[n]))
+		if (n == text.n ||
+		    (!byte_is_print(text.p[n]) && !is_beyond_ascii(text.p[n])))
 			return 0;
 	}
 	return 0;
@@ -243,7 +266,44 @@ take_char(struct bytes *rest, char c)
 bool
 address_local_is_valid(struct bytes local)
 {
-	return local.n > 0 && local_length(local) == local.n;
+	return local.n > 0 && is_ascii(local) && local_length(local) == local.n;
+}
+
+static void
+add_lower(struct buf *b, struct bytes text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		buf_add_char(b, byte_lower(text.p[i]));
+}
+
+/*
+ * U-labels become A-labels (RFC 5891, by the mapping of UTS 46), so that one domain has one
+ * name. False: it has none.
+ */
+static bool
+add_domain(struct buf *b, struct bytes domain)
+{
+	uint8_t  text[ADDRESS_DOMAIN_MAX + 1] = { 0 };
+	uint8_t *ascii = NULL;
+	bool     is_name = false;
+
+	if (is_ascii(domain)) {
+		add_lower(b, domain);
+		return true;
+	}
+	if (domain.n >= sizeof text)
+		return false;
+	memcpy(text, domain.p, domain.n);
+	if (idn2_lookup_u8(text, &ascii, IDN2_NONTRANSITIONAL) == IDN2_OK) {
+		struct bytes name = bytes_of((const char *)ascii);
+
+		/* what a character is mapped to may be anything */
+		is_name = name.n > 0 && is_ascii(name) && name_length(name) == name.n;
+		if (is_name)
+			add_lower(b, name);
+	}
+	idn2_free(ascii);
+	return is_name;
 }
 
 static struct bytes
@@ -255,6 +315,24 @@ take(struct bytes *rest, size_t n)
 	return taken;
 }
 
+/* Whether the whole is short enough, with the domain as it is and in its canonical form. */
+static bool
+fits(const struct address *a)
+{
+	struct buf b;
+	bool       fits;
+
+	if (a->local.n + 1 + a->domain.n > ADDRESS_MAX)
+		return false;
+	if (is_ascii(a->domain))
+		return true;
+	buf_init(&b, ADDRESS_DOMAIN_MAX);
+	fits = add_domain(&b, a->domain) && !b.failed &&
+	    a->local.n + 1 + b.len <= ADDRESS_MAX;
+	buf_finish(&b);
+	return fits;
+}
+
 /* Mailbox = Local-part "@" ( Domain / address-literal ) */
 static bool
 take_mailbox(struct bytes *rest, struct address *out)
@@ -264,7 +342,7 @@ take_mailbox(struct bytes *rest, struct address *out)
 	if (a.local.n == 0 || !take_char(rest, '@'))
 		return false;
 	a.domain = take(rest, domain_length(*rest));
-	if (a.domain.n == 0 || a.local.n + 1 + a.domain.n > ADDRESS_MAX)
+	if (a.domain.n == 0 || !fits(&a))
 		return false;
 	a.is_quoted = a.local.p[0] == '"';
 	a.is_literal = a.domain.p[0] == '[';
@@ -275,10 +353,20 @@ take_mailbox(struct bytes *rest, struct address *out)
 bool
 address_parse(struct bytes text, struct address *out)
 {
-	struct address a;
+	return is_ascii(text) && address_parse_utf8(text, out);
+}
 
+bool
+address_parse_utf8(struct bytes text, struct address *out)
+{
+	struct address a;
+	bool           is_utf8 = !is_ascii(text);
+
+	if (is_utf8 && !utf8_is_plain(text))
+		return false;
 	if (!take_mailbox(&text, &a) || text.n > 0)
 		return false;
+	a.is_utf8 = is_utf8;
 	*out = a;
 	return true;
 }
@@ -329,16 +417,13 @@ address_parse_path(struct bytes text, struct address *out, struct bytes *rest)
 		return PATH_INVALID;
 	if (result == PATH_INVALID)
 		return PATH_INVALID;
+	inside.n -= behind.n; /* with '>' */
+	a.is_utf8 = !is_ascii(inside);
+	if (a.is_utf8 && !utf8_is_plain(inside))
+		return PATH_INVALID;
 	*out = a;
 	*rest = behind;
 	return result;
-}
-
-static void
-add_lower(struct buf *b, struct bytes text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		buf_add_char(b, byte_lower(text.p[i]));
 }
 
 /* Quotes off, and the backslashes that quote; plain has room for local.n. */
@@ -367,8 +452,8 @@ add_quoted(struct buf *b, struct bytes plain)
 	buf_add_char(b, '"');
 }
 
-static void
-add_local(struct buf *b, const struct address *a)
+void
+address_add_canonical_local(struct buf *b, const struct address *a)
 {
 	char         room[ADDRESS_LOCAL_MAX];
 	struct bytes plain;
@@ -389,23 +474,30 @@ add_local(struct buf *b, const struct address *a)
 }
 
 void
-address_add_canonical(struct buf *b, const struct address *a)
+address_add_canonical_domain(struct buf *b, const struct address *a)
 {
 	struct bytes domain = a->domain;
 
-	add_local(b, a);
-	if (domain.n == 0)
-		return;
-	if (domain.p[domain.n - 1] == '.')
+	if (domain.n > 0 && domain.p[domain.n - 1] == '.')
 		domain.n--;
+	if (!add_domain(b, domain)) /* not from our parser, or no memory */
+		b->failed = true;
+}
+
+void
+address_add_canonical(struct buf *b, const struct address *a)
+{
+	address_add_canonical_local(b, a);
+	if (a->domain.n == 0)
+		return;
 	buf_add_char(b, '@');
-	add_lower(b, domain);
+	address_add_canonical_domain(b, a);
 }
 
 bool
 address_domain_is_valid(struct bytes domain)
 {
-	return domain.n > 0 && domain_length(domain) == domain.n;
+	return domain.n > 0 && is_ascii(domain) && domain_length(domain) == domain.n;
 }
 
 /* A backslash never hides the byte behind it, so quoting need not be undone. */
