@@ -42,6 +42,7 @@ notify(struct supervisor *s, const char *text)
 	s->notify = -1;
 	/* The terminal belongs to whoever typed "start": we log elsewhere now. */
 	dup2(s->log, STDERR_FILENO);
+	log_open("ampel"); /* it may be a file now */
 }
 
 void
