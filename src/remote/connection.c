@@ -354,10 +354,11 @@ feed_body(struct connection *c)
 static bool
 has_8bit(const char *p, size_t n)
 {
+	unsigned all = 0;
+
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)p[i] > 127)
-			return true;
-	return false;
+		all |= (unsigned char)p[i];
+	return all > 127;
 }
 
 /* Whatever it was declared to be. What cannot be read now cannot be read later. */
@@ -554,9 +555,9 @@ step(struct connection *c)
 		return true;
 	case SMTP_CLIENT_CLOSE:
 		flush(c);
+		take_fault(c);
 		if (c->is_under_way && !smtp_client_is_untried(c->smtp))
 			end_transaction(c);
-		take_fault(c);
 		end(c);
 		return false;
 	}

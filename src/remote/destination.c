@@ -303,6 +303,8 @@ on_done(struct connection *c, void *context)
 	if (connection_problem(c)->kind == PROBLEM_NONE)
 		concurrency_succeeded(
 		    &d->concurrency, (unsigned)d->desk->max_per_destination);
+	else
+		concurrency_failed(&d->concurrency, clock_monotonic_ms());
 	if (d->n > 0)
 		desk_attend(d->desk, d); /* there may be more connections now */
 }
@@ -365,6 +367,18 @@ relax(struct connection *c)
 	return true;
 }
 
+static void
+note_problem(struct destination *d, struct plan *plan, const struct problem *why)
+{
+	struct problem p = *why;
+
+	/* a smart host that does not like our password is no reason to bounce */
+	if (d->to.user.n > 0 && p.kind == PROBLEM_PERMANENT)
+		p.kind = PROBLEM_TEMPORARY;
+	plan_note(plan, &p);
+	log_problem(d, &p);
+}
+
 /* was_refused: it had a message and would not even hear whom it is from. */
 static void
 judge(struct destination *d, struct connection *c, bool was_refused)
@@ -377,13 +391,13 @@ judge(struct destination *d, struct connection *c, bool was_refused)
 			plan_forgive(place->plan);
 		return;
 	}
-	if (why->kind == PROBLEM_TLS && !place->is_counted && relax(c))
+	if (place->is_counted && !was_refused)
+		return; /* it had nothing to do, or on_done has heard of it */
+	if (why->kind == PROBLEM_TLS && relax(c))
 		return;
-	if (!place->is_counted ||
-	    (was_refused && connection_transactions(c) == 0)) {
+	if (connection_transactions(c) == 0) {
 		place->target->is_bad = true;
-		plan_note(place->plan, why);
-		log_problem(d, why);
+		note_problem(d, place->plan, why);
 	}
 	if (why->kind == PROBLEM_TEMPORARY)
 		concurrency_failed(&d->concurrency, clock_monotonic_ms());
@@ -493,7 +507,8 @@ has_plan(struct destination *d)
 	}
 	if (d->resolving)
 		return false;
-	if (d->plan->is_failed)
+	/* connections that are open need no DNS to go on */
+	if (d->plan->is_failed && d->n_open == 0)
 		fail_all(d, &d->plan->problem);
 	return !d->plan->is_failed;
 }
