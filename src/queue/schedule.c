@@ -222,7 +222,7 @@ log_outcome(const struct flight *f, const struct outcome *o)
 	event_status(&e, "status", o->status);
 	event_number(&e, "ms", clock_monotonic_ms() - f->begun_ms);
 	if (o->kind != OUTCOME_DELIVERED || o->is_reply)
-		event_text(&e, o->is_reply ? "reply" : "why", o->text);
+		event_text(&e, "why", o->text);
 	event_end(&e);
 }
 
