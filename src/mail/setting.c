@@ -34,7 +34,7 @@ enum {
 const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
 	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
-	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH, false },
+	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH | QUEUE, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
 	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "recipient_delimiter", VALUE_DELIMITER, AT(config, recipient_delimiter), "+", 0, 0, LOOKUP, false },
