@@ -529,8 +529,15 @@ on_all_due(struct desk_request *r)
 }
 
 void
+schedule_trust_nothing(struct schedule *s)
+{
+	agents_retry_all(&s->agents);
+}
+
+void
 schedule_retry_all(struct schedule *s)
 {
+	schedule_trust_nothing(s);
 	if (s->is_retrying_all)
 		return;
 	s->is_retrying_all = true;
