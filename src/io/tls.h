@@ -1,6 +1,6 @@
 /*
  * TLS 1.2 and 1.3, both sides, as an engine: bytes of the network in, bytes
- * for the network out, plain text on the other side. The only file that knows libssl.
+ * for the network out, plain text on the other side. The only files that know libssl are tls*.c.
  *
  * The server's side:
  * No renegotiation, no compression, no early data. Sessions are resumed by tickets that are
@@ -67,8 +67,6 @@ struct tls_demand {
 	size_t                 n_names;
 	const struct tls_tlsa *tlsa;
 	size_t                 n_tlsa;
-	/* MTA-STS, RFC 8461 section 4.2: names are those of the policy, "*.example.net" is one label. */
-	bool                   names_are_patterns;
 };
 
 /*

@@ -77,7 +77,7 @@ find_route(struct office *office, struct arena *arena, struct bytes text,
 	office->questions++;
 	tables_refresh(office->tables, office->config, now_ms);
 	*route = (struct route){ .kind = ROUTE_UNKNOWN_USER };
-	if (bytes_find(text, '@') != text.n && !address_parse(text, &address))
+	if (bytes_find(text, '@') != text.n && !address_parse_utf8(text, &address))
 		return;
 	do {
 		arena_reset(arena);
@@ -151,7 +151,7 @@ on_ask_sender(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	tables_refresh(office->tables, office->config, clock_monotonic_ms());
 	arena_init(&arena, SENDER_MEMORY);
 	answer = (struct msg_sender){ .q = m.q };
-	answer.is_own = address_parse(m.address, &address) &&
+	answer.is_own = address_parse_utf8(m.address, &address) &&
 	    directory_is_own(tables_directory(office->tables), &arena, &address,
 	        m.user);
 	buf_init(&b, FRAME_MAX);

@@ -182,12 +182,12 @@ smtp_rcpt_parse(struct address *path, struct bytes arg)
 }
 
 bool
-smtp_bdat_parse(uint64_t *octets, struct bytes arg)
+smtp_bdat_parse(struct smtp_bdat *bdat, struct bytes arg)
 {
 	size_t       blank = bytes_find(arg, ' ');
 	struct bytes last = bytes_trim(bytes_from(arg, blank));
 
-	if (last.n > 0 && !bytes_equal_nocase(last, BYTES("LAST")))
-		return false;
-	return number_parse(bytes_first(arg, blank), UINT64_MAX, octets);
+	bdat->is_last = bytes_equal_nocase(last, BYTES("LAST"));
+	bdat->is_malformed = last.n > 0 && !bdat->is_last;
+	return number_parse(bytes_first(arg, blank), UINT64_MAX, &bdat->octets);
 }

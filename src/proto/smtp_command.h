@@ -70,10 +70,14 @@ enum smtp_argument smtp_mail_parse(
 /* For <Postmaster> the domain is empty. */
 enum smtp_argument smtp_rcpt_parse(struct address *path, struct bytes arg);
 
-/*
- * The argument of BDAT, RFC 3030 section 2: how many octets follow. False: that
- * cannot be known.
- */
-bool smtp_bdat_parse(uint64_t *octets, struct bytes arg);
+/* The argument of BDAT, RFC 3030 section 2. */
+struct smtp_bdat {
+	uint64_t octets;       /* that follow */
+	bool     is_last;
+	bool     is_malformed; /* what stands behind their number is not LAST */
+};
+
+/* False: how many octets follow cannot be known. */
+bool smtp_bdat_parse(struct smtp_bdat *bdat, struct bytes arg);
 
 #endif

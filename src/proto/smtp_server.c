@@ -137,6 +137,7 @@ smtp_server_end_transaction(struct smtp_server *s)
 {
 	s->discard_due |= s->has_file;
 	s->has_file = false;
+	s->is_chunked = false;
 	s->question = SMTP_NO_QUESTION;
 	s->state = SMTP_STATE_READY;
 	release_transaction(s);
@@ -344,7 +345,11 @@ step(struct smtp_server *s)
 		smtp_intake_judge(s);
 		return true;
 	}
-	if (s->state != SMTP_STATE_DATA)
+	if (s->state == SMTP_STATE_CHUNK && s->bdat.octets == 0) {
+		smtp_intake_end_chunk(s);
+		return true;
+	}
+	if (!smtp_server_is_in_data(s))
 		return command_step(s);
 	s->in_used += smtp_intake_feed(s, rest);
 	return rest.n > 0;
@@ -418,7 +423,7 @@ smtp_server_next(struct smtp_server *s)
 		if (event != SMTP_MORE)
 			return event;
 	} while (step(s));
-	if (unused_input(s).n == 0 && s->state != SMTP_STATE_DATA)
+	if (unused_input(s).n == 0 && !smtp_server_is_in_data(s))
 		release_input(s);
 	return SMTP_MORE;
 }
@@ -470,13 +475,18 @@ void
 smtp_server_answer_data(
     struct smtp_server *s, const struct id *id, uint64_t now_ms)
 {
+	static const struct smtp_reply trouble = { 451, { 4, 3, 0 },
+		BYTES_INIT("try again later") };
 	struct envelope *e = &s->transaction.envelope;
 
 	if (s->question != SMTP_QUESTION_DATA)
 		return;
 	s->question = SMTP_NO_QUESTION;
 	if (id == NULL) {
-		smtp_server_reply(s, SMTP_REPLY(451, 4, 3, 0, "try again later"));
+		if (s->is_chunked)
+			smtp_bdat_refuse(s, trouble);
+		else
+			smtp_server_reply(s, trouble);
 		return;
 	}
 	e->id = *id;
@@ -485,8 +495,9 @@ smtp_server_answer_data(
 	smtp_intake_begin(s);
 	smtp_received_add(&s->body, s->policy->hostname, e,
 	    s->policy->hide_client && e->user.n > 0);
-	smtp_server_reply(s,
-	    SMTP_REPLY(354, 0, 0, 0, "go on, a dot on a line by itself ends it"));
+	if (!s->is_chunked)
+		smtp_server_reply(s, SMTP_REPLY(354, 0, 0, 0,
+		                         "go on, a dot on a line by itself ends it"));
 }
 
 struct bytes
@@ -522,12 +533,11 @@ smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply)
 bool
 smtp_server_is_in_data(const struct smtp_server *s)
 {
-	return s->state == SMTP_STATE_DATA;
+	return s->state == SMTP_STATE_DATA || s->state == SMTP_STATE_CHUNK;
 }
 
 bool
 smtp_server_is_in_transaction(const struct smtp_server *s)
 {
-	return s->state == SMTP_STATE_OPEN || s->state == SMTP_STATE_DATA ||
-	    s->state == SMTP_STATE_DATA_END;
+	return s->state >= SMTP_STATE_OPEN && s->state <= SMTP_STATE_DATA_END;
 }

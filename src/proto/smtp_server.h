@@ -1,8 +1,8 @@
 /*
  * The server's side of SMTP, RFC 5321, with PIPELINING (RFC 2920), SIZE (RFC
- * 1870), 8BITMIME (RFC 6152), ENHANCEDSTATUSCODES (RFC 2034), STARTTLS (RFC 3207),
- * AUTH (RFC 4954) and the duties of submission (RFC 6409): one session as an engine
- * without I/O. The driver feeds bytes, takes events in a loop, answers
+ * 1870), 8BITMIME (RFC 6152), CHUNKING (RFC 3030), ENHANCEDSTATUSCODES (RFC 2034),
+ * STARTTLS (RFC 3207), AUTH (RFC 4954) and the duties of submission (RFC 6409): one session
+ * as an engine without I/O. The driver feeds bytes, takes events in a loop, answers
  * questions, and sends output.
  *
  *     smtp_server_init; smtp_server_greet or smtp_server_refuse
@@ -78,7 +78,7 @@ enum smtp_event {
 	SMTP_ASK_DATA,      /* question: open a message file; answer_data */
 	SMTP_BODY,          /* mail data to store: smtp_server_body */
 	SMTP_COMMIT,        /* question: message and envelope are whole; answer_commit */
-	SMTP_DISCARD,       /* a transaction that got as far as 354 is void: drop its file */
+	SMTP_DISCARD,       /* a transaction that has a file is void: drop it */
 	SMTP_CLOSE,         /* send the output, then close */
 };
 
@@ -138,6 +138,8 @@ struct smtp_server {
 	struct smtp_transaction   transaction;
 	struct buf                recipient; /* asked for: its canonical form */
 	struct buf                original;  /* and as it was written */
+	struct smtp_bdat          bdat;      /* whose octets come, or whose question is open */
+	bool                      is_chunked; /* the message comes by BDAT */
 	struct smtp_data          data;
 	struct header_filter      header;
 	struct buf                decoded;
@@ -203,9 +205,9 @@ void smtp_server_answer_recipient(
     struct smtp_server *s, enum smtp_recipient_answer answer);
 
 /*
- * SMTP_ASK_DATA: with id and time the engine answers 354 and brings the Received
- * field as the first SMTP_BODY; with id NULL it answers 451 4.3.0. The envelope's id
- * and arrival are then set.
+ * SMTP_ASK_DATA: with id and time the engine answers 354, or takes the first chunk of
+ * BDAT, and brings the Received field as the first SMTP_BODY; with id NULL it answers
+ * 451 4.3.0. The envelope's id and arrival are then set.
  */
 void smtp_server_answer_data(
     struct smtp_server *s, const struct id *id, uint64_t now_ms);

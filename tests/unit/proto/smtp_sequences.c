@@ -20,6 +20,7 @@ enum command {
 	MAIL,
 	RCPT,
 	DATA,
+	BDAT,
 	RSET,
 	NOOP,
 	QUIT,
@@ -35,6 +36,7 @@ static const char *const lines[COMMANDS] = {
 	[MAIL] = "MAIL FROM:<alice@mx.example>\r\n",
 	[RCPT] = "RCPT TO:<bob@mx.example>\r\n",
 	[DATA] = "DATA\r\n",
+	[BDAT] = "BDAT 0 LAST\r\n",
 	[RSET] = "RSET\r\n",
 	[NOOP] = "NOOP\r\n",
 	[QUIT] = "QUIT\r\n",
@@ -219,6 +221,8 @@ check_reply(const struct session *s, enum command c)
 		require(s, s->is_open, "RCPT behind MAIL");
 	if (s->code == 354)
 		require(s, c == DATA && s->has_recipient, "DATA behind RCPT");
+	if (c == BDAT && is_good)
+		require(s, s->code == 250 && s->has_recipient, "BDAT behind RCPT");
 	if (c == GARBAGE)
 		require(s, s->code >= 500, "garbage is refused");
 }
@@ -230,6 +234,8 @@ follow(struct session *s, enum command c)
 	bool was_exchanging = s->is_exchanging;
 
 	s->is_exchanging = s->code == 334;
+	if (c == BDAT && !was_exchanging) /* the message came, or is lost */
+		s->is_open = s->has_recipient = false;
 	if (was_exchanging || s->code >= 400)
 		return;
 	if (c == STARTTLS) {
