@@ -16,7 +16,7 @@
 
 enum {
 	RECORDS_MAX_BYTES = 256 * 1024,
-	OUTPUT_MAX = 4 * 1024 * 1024, /* binary text is four times as long when it is escaped */
+	OUTPUT_MAX = 4 * 1024 * 1024, /* a byte may become "\\010" */
 	TEXT_MAX = 512,
 };
 
@@ -30,32 +30,6 @@ struct lookup {
 };
 
 /* --- the conversation --- */
-
-/* The resolver, by way of the supervisor: a socket. -1, said why: *code. */
-static int
-open_door(const struct config *config, char *buffer, int *code)
-{
-	int             fds[FRAME_DESCRIPTORS] = { -1, -1, -1, -1 };
-	int             supervisor = ask_connect(config, NULL);
-	struct bytes    frame;
-	struct msg_done m;
-
-	if (supervisor < 0) {
-		fprintf(stderr, "ampel: the server does not run (%s)\n",
-		    strerror(errno));
-		*code = EX_ABSENT;
-		return -1;
-	}
-	*code = EX_LATER;
-	if (ask_send(supervisor, VERB_DNS, NULL, 0) &&
-	    ask_receive(supervisor, buffer, &frame, fds) &&
-	    msg_done_read(frame, &m) && m.exit_code) {
-		*code = m.exit_code;
-		fprintf(stderr, "ampel: %.*s\n", BYTES_ARG(m.text));
-	}
-	close(supervisor);
-	return fds[0];
-}
 
 /* False: the resolver is gone. */
 static bool
@@ -205,7 +179,7 @@ static int
 run_lookup(const struct command *c, const struct config *config, struct lookup *l)
 {
 	int code = EX_LATER;
-	int resolver = open_door(config, l->buffer, &code);
+	int resolver = ask_door(config, VERB_DNS, l->buffer, &code);
 
 	if (resolver < 0)
 		return code;

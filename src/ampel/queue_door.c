@@ -1,9 +1,7 @@
 #include "ampel/queue_door.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "ampel/ask.h"
@@ -15,28 +13,12 @@ enum { PAGE = 100 };
 int
 queue_door_open(const struct config *config, struct queue_door *d)
 {
-	int             fds[FRAME_DESCRIPTORS], code = EX_LATER;
-	int             supervisor = ask_connect(config, NULL);
-	struct bytes    frame;
-	struct msg_done m;
+	int code = EX_LATER;
 
-	*d = (struct queue_door){ .socket = -1 };
-	if (supervisor < 0) {
-		fprintf(stderr, "ampel: the server does not run (%s)\n",
-		    strerror(errno));
-		return EX_ABSENT;
-	}
-	d->buffer = malloc(FRAME_MAX);
-	if (d->buffer && ask_send(supervisor, VERB_QUEUE, NULL, 0) &&
-	    ask_receive(supervisor, d->buffer, &frame, fds) &&
-	    msg_done_read(frame, &m)) {
-		d->socket = fds[0];
-		code = m.exit_code;
-		if (code)
-			fprintf(stderr, "ampel: %.*s\n", BYTES_ARG(m.text));
-	}
-	close(supervisor);
-	return d->socket >= 0 ? EX_GOOD : code ? code : EX_LATER;
+	*d = (struct queue_door){ .socket = -1, .buffer = malloc(FRAME_MAX) };
+	if (d->buffer)
+		d->socket = ask_door(config, VERB_QUEUE, d->buffer, &code);
+	return d->socket >= 0 ? EX_GOOD : code;
 }
 
 void

@@ -18,7 +18,7 @@ static struct {
 	struct sources   sources;
 	struct desk     *desk;
 	struct buf       part;      /* the configuration in use, as text */
-	struct resolver *next;      /* of the one that was prepared last; NULL: nothing changes */
+	struct resolver *next;      /* what was prepared last; NULL: nothing changes */
 	struct buf       next_part;
 } dns;
 
@@ -66,7 +66,7 @@ use_next(void)
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
-	bool is_first = dns.desk == NULL;
+	bool is_first = dns.part.p == NULL;
 
 	if (!sources_are_of(&dns.sources, &config->dns)) {
 		snprintf(error, size,
@@ -77,7 +77,9 @@ prepare(const struct config *config, char *error, size_t size)
 	dns.next = NULL;
 	if (!has_changed(config))
 		return true;
-	if (is_first && (dns.desk = desk_open(service_loop())) == NULL) {
+	if (dns.desk == NULL)
+		dns.desk = desk_open(service_loop());
+	if (dns.desk == NULL) {
 		snprintf(error, size, "no memory");
 		return false;
 	}
@@ -134,6 +136,7 @@ main(void)
 	};
 	int code = service_main(&program);
 
-	desk_close(dns.desk); /* ends the library's threads: exit(3) takes their ground away */
+	/* ends the library's threads: exit(3) takes the ground from under them */
+	desk_close(dns.desk);
 	return code;
 }

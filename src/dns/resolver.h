@@ -32,11 +32,11 @@ void             resolver_close(struct resolver *r);
 
 /* One question; the first member of the asker's own struct. */
 struct errand {
-	char     name[DNS_NAME_MAX + 1]; /* a host's, as dns_name_is_host has it, lower case */
+	char     name[DNS_NAME_MAX + 1]; /* dns_name_is_host; lower case */
 	uint16_t type;
 	/*
-	 * From the loop: as MSG_DNS has it, but for q and is_large. Its views live for the call. The
-	 * errand is its owner's again.
+	 * From the loop: as MSG_DNS has it, but for q and is_large. Its views live for
+	 * the call. The errand is its owner's again.
 	 */
 	void   (*answered)(struct errand *errand, const struct msg_dns *answer);
 };

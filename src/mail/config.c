@@ -209,6 +209,28 @@ find_route(const struct config *c, struct bytes domain)
 }
 
 static void
+check_secret(const struct reader *r, const struct config_route *route)
+{
+	if (route->user.n > 0 && route->password_file.n == 0)
+		add_mistake(r, route->line, "\"user\" needs a \"password_file\"");
+	if (route->password_file.n > 0 && route->user.n == 0)
+		add_mistake(r, route->line, "\"password_file\" needs a \"user\"");
+	if (route->user.n > 0 && route->tls != ROUTE_TLS_VERIFY)
+		add_mistake(r, route->line,
+		    "a password is sent only to a host that has proved its name: "
+		    "\"user\" needs tls = verify");
+}
+
+static bool
+is_own_domain(const struct config *c, struct bytes domain)
+{
+	for (size_t i = 0; i < c->domains.n; i++)
+		if (bytes_equal(c->domains.v[i], domain))
+			return true;
+	return false;
+}
+
+static void
 check_route(const struct reader *r, const struct config_route *route)
 {
 	const struct config_route *other = find_route(r->config, route->domain);
@@ -223,10 +245,11 @@ check_route(const struct reader *r, const struct config_route *route)
 		mistakes_add(r->mistakes, &r->config->arena, route->line,
 		    "there is a route for \"%.*s\" already, at line %u",
 		    BYTES_ARG(shown), other->line);
-	if (route->user.n > 0 && route->tls != ROUTE_TLS_VERIFY)
-		add_mistake(r, route->line,
-		    "a password is sent only to a host that has proved its name: "
-		    "\"user\" needs tls = verify");
+	check_secret(r, route);
+	if (is_own_domain(r->config, route->domain))
+		mistakes_add(r->mistakes, &r->config->arena, route->line,
+		    "mail for \"%.*s\" stays here, it is one of the \"domains\": "
+		    "this route is never used", BYTES_ARG(shown));
 }
 
 static struct bytes

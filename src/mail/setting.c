@@ -34,7 +34,7 @@ enum {
 const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
 	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
-	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH, false },
+	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH | QUEUE, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
 	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "recipient_delimiter", VALUE_DELIMITER, AT(config, recipient_delimiter), "+", 0, 0, LOOKUP, false },
@@ -104,8 +104,8 @@ const struct setting setting_table[] = {
 	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), NULL, 0, 16, REMOTE, true },
 	{ SCOPE_ROUTE, "tls", VALUE_ROUTE_TLS, AT(config_route, tls), "may", 0, 0, REMOTE, false },
 	{ SCOPE_ROUTE, "user", VALUE_LINE, AT(config_route, user), "", 0, 0, REMOTE, false },
-	/* the supervisor reads it, remote gets what is in it */
-	{ SCOPE_ROUTE, "password_file", VALUE_PATH, AT(config_route, password_file), "", 0, 0, 0, false },
+	/* the supervisor reads it: remote gets what is in it */
+	{ SCOPE_ROUTE, "password_file", VALUE_PATH, AT(config_route, password_file), "", 0, 0, REMOTE, false },
 
 	{ SCOPE_DNS, "forward", VALUE_ENDPOINTS, AT(config_dns, forward), "", 0, 16, DNS, false },
 	{ SCOPE_DNS, "anchor", VALUE_PATH, AT(config_dns, anchor), "", 0, 0, DNS, false },

@@ -460,9 +460,10 @@ void
 desk_stats(const struct desk *desk, struct buf *b)
 {
 	buf_addf(b, "delivered %llu, deferred %llu, failed %llu, waiting %zu, "
-	            "connections %zu, destinations %zu",
+	            "kept %zu, connections %zu, destinations %zu",
 	    (unsigned long long)desk->outcomes[OUTCOME_DELIVERED],
 	    (unsigned long long)desk->outcomes[OUTCOME_DEFERRED],
 	    (unsigned long long)desk->outcomes[OUTCOME_FAILED],
-	    jobs_waiting(desk->jobs), desk->n_connections, desk->n_destinations);
+	    jobs_waiting(desk->jobs), jobs_kept(desk->jobs), desk->n_connections,
+	    desk->n_destinations);
 }

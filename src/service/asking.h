@@ -22,8 +22,8 @@ struct asking_kind {
 	uint64_t                  timeout_ms;
 	question_fail            *fail;
 	/*
-	 * Questions asked while nobody is there wait for somebody, and their frames are kept.
-	 * Else they fail, from the loop.
+	 * Questions asked while nobody is there wait for somebody, and their frames are
+	 * kept. Else they fail, from the loop.
 	 */
 	bool                      waits;
 };
@@ -45,10 +45,11 @@ void asking_connect(struct asking *a, int socket);
 
 /*
  * Ask: a question of size bytes, zeroed but for its first member, and its frame, which is
- * finished; q is the number in it. The kind waits. NULL: no memory, or the frame is too large.
+ * finished; q is the number in it. The kind waits. NULL: no memory, or the frame is too
+ * large.
  */
 void *asking_ask(struct asking *a, size_t size, uint64_t q, struct buf *frame);
-/* The same for one that its client has made, and sent if is_sent. The kind does not wait. */
+/* One that its client has made, and sent if is_sent. The kind does not wait. */
 void  asking_append(
      struct asking *a, struct question *question, uint64_t q, bool is_sent);
 

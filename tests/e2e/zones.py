@@ -23,6 +23,7 @@ import subprocess
 from server import make_folder, wait_until
 
 NSD = "/usr/sbin/nsd"
+PORT = 53 if os.geteuid() == 0 else 5353
 ALGORITHM = "ECDSAP256SHA256"
 LONG_AGO = ("20200101", "20200201")
 
@@ -84,11 +85,12 @@ class Zones:
     def block(self):
         """nsd as the forwarder: it knows all there is."""
         anchor = f'  anchor = "{self.anchor}"' if self.signed else self.no_anchor()
-        return f'dns {{ forward = {{ "{self.address}:53" }}{anchor} }}\n'
+        return f'dns {{ forward = {{ "{self.address}:{PORT}" }}{anchor} }}\n'
 
     @property
     def block_from_root(self):
-        """From our root down, as on the Internet."""
+        """From our root down, as on the Internet: only as root, on the port that is the DNS's."""
+        assert PORT == 53
         anchor = f'  anchor = "{self.anchor}"' if self.signed else self.no_anchor()
         return f'dns {{ root_hints = "{self.hints}"{anchor} }}\n'
 
@@ -199,7 +201,7 @@ class Zones:
             return self
         lines = [
             "server:",
-            f"  ip-address: {self.address}@53",
+            f"  ip-address: {self.address}@{PORT}",
             "  server-count: 1",
             '  username: ""',
             '  database: ""',
@@ -276,7 +278,7 @@ class Zones:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(0.5)
             try:
-                s.connect((self.address, 53))
+                s.connect((self.address, PORT))
                 s.send(query)
                 answer = s.recv(4096)
             except OSError:

@@ -21,7 +21,7 @@ struct row {
 	const char *values[8];
 };
 
-enum { ROWS_MAX = 34 };
+enum { ROWS_MAX = 48 };
 
 struct tree {
 	struct config_tree    tree;
@@ -202,6 +202,8 @@ static const struct row everything[] = {
 	{ NULL, "daily_recipients", { "50" } },
 	{ NULL, "password_check", { "/bin/checkpassword -x" } },
 	{ NULL, "password_user", { "root" } },
+	{ NULL, "double_bounce_to", { "" } },
+	{ NULL, "delay_warning", { "0s" } },
 	{ "listen smtp", "address", { "0.0.0.0:25", "[::]:25" } },
 	{ "listen smtp", "workers", { "4" } },
 	{ "listen pop3s", "address", { "0.0.0.0:995" } },
@@ -210,6 +212,14 @@ static const struct row everything[] = {
 	{ "tls rsa", "listeners", { "smtp", "pop3s" } },
 	{ "tls ", "certificate", { "/tls/cert.pem" } },
 	{ "tls ", "key", { "/tls/key.pem" } },
+	{ "route .Example.NET", "to", { "[smart.example.net]:587", "192.0.2.1" } },
+	{ "route .Example.NET", "tls", { "verify" } },
+	{ "route .Example.NET", "user", { "jo" } },
+	{ "route .Example.NET", "password_file", { "/etc/ampel/smart" } },
+	{ "route *", "to", { "{" } },
+	{ "route *", "tls", { "none" } },
+	{ "dns ", "forward", { "127.0.0.1:5353" } },
+	{ "dns ", "anchor", { "/etc/anchor" } },
 	{ "filter sa", "spamd", { "127.0.0.1:783", "/run/spamd" } },
 	{ "filter sa", "red", { "9.125" } },
 	{ "filter map", "command", { "/bin/bogo -x" } },
@@ -316,7 +326,38 @@ static const struct part_row part_rows[] = {
 	    "root = \"/srv/trial\"\n"
 	    "message_size = 10M\n"
 	    "min_free = 100M\n"
-	    "queue_lifetime = 36h\n" },
+	    "queue_lifetime = 36h\n"
+	    "delay_warning = 0s\n"
+	    "double_bounce_to = \"\"\n" },
+	{ PART_REMOTE,
+	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
+	    "remote_connections = 100\n"
+	    "remote_per_destination = 20\n"
+	    "remote_timeout = 5min\n"
+	    "connect_timeout = 30s\n"
+	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n"
+	    "route \".example.net\" {\n"
+	    "\tto = { \"[smart.example.net]:587\", \"192.0.2.1\" }\n"
+	    "\ttls = verify\n"
+	    "\tuser = \"jo\"\n"
+	    "\tpassword_file = \"/etc/ampel/smart\"\n"
+	    "}\n"
+	    "route \"*\" {\n"
+	    "\tto = { }\n"
+	    "\ttls = none\n"
+	    "}\n" },
+	{ PART_DNS,
+	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
+	    "dns {\n"
+	    "\tforward = { \"127.0.0.1:5353\" }\n"
+	    "\tanchor = \"/etc/anchor\"\n"
+	    "}\n" },
+	{ PART_FETCH,
+	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
+	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
 	    "root = \"/srv/trial\"\n"
@@ -482,11 +523,41 @@ static const struct bad bad[] = {
 	{ { { NULL, "yellow_folder", { "../x" } } },
 	    "f:1: \"yellow_folder\" wants the name of a Maildir folder such as "
 	    "\"Junk\", not \"../x\"\n" },
-	{ { { NULL, "double_bounce_to", { "x" } } },
-	    "f:1: \"double_bounce_to\" is not there yet in this version\n" },
+	{ { { NULL, "double_bounce_to", { "a b@example.net" } } },
+	    "f:1: \"double_bounce_to\" wants an address such as "
+	    "\"admin@example.org\", a local name, or \"\", not \"a b@example.net\"\n" },
 
-	{ { { "route *", NULL, { NULL } } },
-	    "f:1: \"route\" is not there yet in this version\n" },
+	{ { { "route *", NULL, { NULL } } }, "f:1: \"to\" is not set\n" },
+	{ { { "route *.net", "to", { "a" } } },
+	    "f:1: a route is for a domain such as \"example.net\", for all below "
+	    "one, \".example.net\", or for all, \"*\", not for \"*.net\"\n" },
+	{ { { "route a.net", "to", { "a" } }, { "route A.net", "to", { "b" } } },
+	    "f:2: there is a route for \"a.net\" already, at line 1\n" },
+	{ { { "route *", "to", { "a:0", "[b", "c:d", "b:25", "[::1]:25" } } },
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"a:0\"\n"
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"[b\"\n"
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"c:d\"\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "yes" } } },
+	    "f:2: \"tls\" wants may, require, verify or none, not \"yes\"\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "user", { "jo" } },
+	      { "route *", "password_file", { "/p" } } },
+	    "f:1: a password is sent only to a host that has proved its name: "
+	    "\"user\" needs tls = verify\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "verify" } },
+	      { "route *", "user", { "jo" } } },
+	    "f:1: \"user\" needs a \"password_file\"\n" },
+	{ { { "route *", "to", { "a" } },
+	      { "route *", "password_file", { "/p" } } },
+	    "f:1: \"password_file\" needs a \"user\"\n" },
+	{ { { NULL, "domains", { "example.net" } },
+	      { "route example.net", "to", { "a" } } },
+	    "f:2: mail for \"example.net\" stays here, it is one of the "
+	    "\"domains\": this route is never used\n" },
+	{ { { "dns ", "forward", { "127.0.0.1:53" } }, { "dns x", NULL, { NULL } } },
+	    "f:2: there is a block \"dns\" already, at line 1\n" },
 	{ { { "tls ", NULL, { NULL } } },
 	    "f:1: \"certificate\" is not set\n"
 	    "f:1: \"key\" is not set\n" },
