@@ -60,18 +60,36 @@ add_client(struct buf *b, const struct envelope *envelope, bool is_hidden)
 	add_peer(b, envelope);
 }
 
-/* RFC 3848. Whoever said HELO speaks SMTP, whatever is below. */
+/*
+ * RFC 3848, and RFC 6531 section 4.3. Whoever said HELO speaks SMTP, whatever is below.
+ */
 static const char *
 protocol(const struct envelope *envelope)
 {
-	static const char *const names[2][2] = {
-		{ "ESMTP", "ESMTPA" },
-		{ "ESMTPS", "ESMTPSA" },
+	static const char *const names[2][2][2] = {
+		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
 	};
 
 	if (!envelope->esmtp)
 		return "SMTP";
-	return names[envelope->tls.n > 0][envelope->user.n > 0];
+	return names[envelope->smtputf8][envelope->tls.n > 0]
+	            [envelope->user.n > 0];
+}
+
+/* As it was written; our parser took it, so it holds nothing odd. */
+static void
+add_recipient(struct buf *b, const struct envelope *envelope)
+{
+	struct bytes path =
+	    bytes_first(envelope->recipients[0].original, PATH_MAX_BYTES);
+
+	buf_add_string(b, "\n\tfor <");
+	if (envelope->smtputf8)
+		buf_add_bytes(b, path);
+	else
+		printable_add(b, path, PATH_MAX_BYTES);
+	buf_add_char(b, '>');
 }
 
 /* "with" and "id", a comment on TLS between them. */
@@ -98,11 +116,8 @@ smtp_received_add(struct buf *b, struct bytes hostname,
 	buf_add_string(b, "\n\tby ");
 	add_name(b, hostname);
 	add_transport(b, envelope);
-	if (envelope->n_recipients == 1) {
-		buf_add_string(b, "\n\tfor <");
-		printable_add(b, envelope->recipients[0].original, PATH_MAX_BYTES);
-		buf_add_char(b, '>');
-	}
+	if (envelope->n_recipients == 1)
+		add_recipient(b, envelope);
 	buf_add_string(b, "; ");
 	date_add_rfc5322(b, envelope->arrival_ms);
 	buf_add_char(b, '\n');

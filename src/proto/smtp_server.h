@@ -1,8 +1,8 @@
 /*
  * The server's side of SMTP, RFC 5321, with PIPELINING (RFC 2920), SIZE (RFC
- * 1870), 8BITMIME (RFC 6152), CHUNKING (RFC 3030), ENHANCEDSTATUSCODES (RFC 2034),
- * STARTTLS (RFC 3207), AUTH (RFC 4954) and the duties of submission (RFC 6409): one session
- * as an engine without I/O. The driver feeds bytes, takes events in a loop, answers
+ * 1870), 8BITMIME (RFC 6152), CHUNKING (RFC 3030), DSN (RFC 3461), SMTPUTF8 (RFC 6531),
+ * ENHANCEDSTATUSCODES (RFC 2034), STARTTLS (RFC 3207), AUTH (RFC 4954) and the duties of
+ * submission (RFC 6409): one session as an engine without I/O. The driver feeds bytes, takes events in a loop, answers
  * questions, and sends output.
  *
  *     smtp_server_init; smtp_server_greet or smtp_server_refuse
@@ -138,6 +138,8 @@ struct smtp_server {
 	struct smtp_transaction   transaction;
 	struct buf                recipient; /* asked for: its canonical form */
 	struct buf                original;  /* and as it was written */
+	struct buf                orcpt;     /* and what else was said of it */
+	uint8_t                   notify;
 	struct smtp_bdat          bdat;      /* whose octets come, or whose question is open */
 	bool                      is_chunked; /* the message comes by BDAT */
 	struct smtp_data          data;
