@@ -480,6 +480,18 @@ smtp_server_answer_recipient(
 	smtp_server_reply_recipient(s, refusals[answer]);
 }
 
+/* Our field on top. How a user is known: by AUTH, or as an account. */
+static void
+add_received(struct smtp_server *s)
+{
+	const struct envelope   *e = &s->transaction.envelope;
+	struct smtp_received_from from = { .is_hidden =
+		    s->policy->hide_client && e->user.n > 0,
+		.is_account = s->policy->is_local, .uid = s->uid };
+
+	smtp_received_add(&s->body, s->policy->hostname, e, from);
+}
+
 void
 smtp_server_answer_data(
     struct smtp_server *s, const struct id *id, uint64_t now_ms)
@@ -502,8 +514,7 @@ smtp_server_answer_data(
 	e->arrival_ms = now_ms;
 	s->has_file = true;
 	smtp_intake_begin(s);
-	smtp_received_add(&s->body, s->policy->hostname, e,
-	    s->policy->hide_client && e->user.n > 0);
+	add_received(s);
 	if (!s->is_chunked)
 		smtp_server_reply(s, SMTP_REPLY(354, 0, 0, 0,
 		                         "go on, a dot on a line by itself ends it"));

@@ -79,6 +79,7 @@ set_listener(struct smtp_policy *policy, struct bytes name)
 	policy->listener = name;
 	policy->tls = is->tls;
 	policy->auth = is->auth;
+	policy->is_local = is->is_local;
 }
 
 static void
@@ -419,6 +420,8 @@ play(struct run *r, const struct script *script, struct cut cut)
 	    BYTES("client.example"), script->inside);
 	if (script->policy.tls == LISTENER_TLS)
 		smtp_server_secured(&r->engine, BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384"));
+	if (script->policy.is_local)
+		smtp_server_account(&r->engine, BYTES("alice"), 1000);
 	smtp_server_greet(&r->engine);
 	while (r->fed < script->client.len && !r->is_closed) {
 		size_t n = piece_size(r, &cut);
