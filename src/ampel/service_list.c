@@ -7,6 +7,7 @@
 #include "ampel/instance.h"
 #include "ampel/listener.h"
 #include "ampel/role.h"
+#include "ampel/secrets.h"
 #include "ampel/supervisor.h"
 #include "ampel/tls_keys.h"
 #include "base/buf.h"
@@ -335,5 +336,6 @@ service_describe(
 		if (bytes_equal(bytes_of(l->name), service->name))
 			buf_addf(out, " %s", l->address);
 	if (service->kind == SERVICE_LISTENER)
-		tls_keys_describe(s->keys, service->name, clock_now_ms(), out);
+		tls_keys_describe(secrets_keys(s->secrets), service->name,
+		    clock_now_ms(), out);
 }
