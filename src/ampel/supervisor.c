@@ -417,6 +417,8 @@ add_programs(struct supervisor *s)
 	for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
 		if (!add_program(s, always[i], bytes_of(role_name(always[i]))))
 			return false;
+	if (s->is_send_stopped)
+		instance_find(s, ROLE_REMOTE, NULL)->is_wanted = false;
 	return add_helpers(s) &&
 	    (s->config->n_filter == 0 || supervisor_add_judge(s)) &&
 	    (!role_is_auth_needed(s->config) ||
