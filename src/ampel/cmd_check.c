@@ -78,9 +78,9 @@ add_warnings(const struct config *config, struct arena *arena,
 		    "warning: there is no listen block: nothing comes in");
 	check_self_signed(config, arena, warnings);
 	check_proofs(config, arena, warnings);
-	/* users who have authenticated are believed */
+	/* users who are known are believed */
 	for (size_t i = 0; i < config->n_listen; i++)
-		if (!role_needs_auth(config->listen[i].name) &&
+		if (!role_has_users(config->listen[i].name) &&
 		    !config_is_filtered(config, config->listen[i].name))
 			mistakes_add(warnings, arena, config->listen[i].line,
 			    "warning: no filter applies to listener \"%.*s\"",

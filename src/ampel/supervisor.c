@@ -284,8 +284,9 @@ supervisor_stop(struct supervisor *s)
 	static const enum peer_role steps[][3] = {
 		{ ROLE_SMTPD, ROLE_POP3D },
 		{ ROLE_HIQ, ROLE_MAILBOX },
-		{ ROLE_QUEUE, ROLE_AUTH },
-		{ ROLE_DELIVER, ROLE_REMOTE, ROLE_LOOKUP },
+		/* remote ends or gives back what the queue waits for */
+		{ ROLE_QUEUE, ROLE_AUTH, ROLE_REMOTE },
+		{ ROLE_DELIVER, ROLE_LOOKUP },
 		{ ROLE_FETCH },
 		{ ROLE_DNS },
 	};
@@ -325,6 +326,23 @@ on_hangup(uv_signal_t *signal, int number)
 {
 	(void)number;
 	supervisor_reload(signal->data, log_reload, NULL);
+}
+
+/* Everything in the queue is due now. */
+static void
+on_alarm(uv_signal_t *signal, int number)
+{
+	const struct supervisor *s = signal->data;
+	struct instance         *queue = instance_find(s, ROLE_QUEUE, NULL);
+	struct buf               frame;
+
+	(void)number;
+	if (queue == NULL || queue->state != INSTANCE_READY)
+		return;
+	buf_init(&frame, FRAME_MAX);
+	msg_retry_all_add(&frame, &(struct msg_retry_all){ 0 });
+	instance_send(queue, &frame, NULL, 0);
+	buf_finish(&frame);
 }
 
 /* --- before anything runs --- */
@@ -474,10 +492,12 @@ watch_signals(struct supervisor *s)
 	uv_signal_init(&s->loop, &s->term);
 	uv_signal_init(&s->loop, &s->interrupt);
 	uv_signal_init(&s->loop, &s->hangup);
-	s->term.data = s->interrupt.data = s->hangup.data = s;
+	uv_signal_init(&s->loop, &s->alarm);
+	s->term.data = s->interrupt.data = s->hangup.data = s->alarm.data = s;
 	uv_signal_start(&s->term, on_stop_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_stop_signal, SIGINT);
 	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
+	uv_signal_start(&s->alarm, on_alarm, SIGALRM);
 	signal(SIGPIPE, SIG_IGN);
 }
 

@@ -45,7 +45,7 @@ struct supervisor {
 	bool                  is_send_stopped;
 	char                **selected;      /* services to begin with; none: all */
 	size_t                n_selected;
-	uv_signal_t           term, interrupt, hangup;
+	uv_signal_t           term, interrupt, hangup, alarm;
 	int                   exit_code;
 };
 

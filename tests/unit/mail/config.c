@@ -637,7 +637,16 @@ static const struct bad bad[] = {
 	      { "listen submission", "address", { "0.0.0.0:587" } } },
 	    "" },
 	{ { { "listen local", "address", { "0.0.0.0:465" } } },
-	    "f:1: listener \"local\" is not there yet in this version\n" },
+	    "f:1: the listener \"local\" wants one path of a Unix socket, such as "
+	    "\"/run/ampel/local\"\n" },
+	{ { { "listen local", "address", { "/a", "/b" } } },
+	    "f:1: the listener \"local\" wants one path of a Unix socket, such as "
+	    "\"/run/ampel/local\"\n" },
+	{ { { "listen local", "address", { "run/local" } } },
+	    "f:1: \"address\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not \"run/local\"\n" },
+	{ { { "listen smtp", "workers", { "1" } } },
+	    "f:1: \"address\" is not set\n" },
 	{ { { "listen pop3", "address", { "0.0.0.0:110" } } },
 	    "f:1: there is no listener \"pop3\": passwords would cross the "
 	    "network in the clear; use pop3s\n" },
@@ -683,7 +692,6 @@ static const struct bad bad[] = {
 	{ { { "filter a", "check", { "/a" } }, { "filter a", "listeners", { "smtp", "smtps" } },
 	      { "filter b", "check", { "/b" } }, { "filter b", "listeners", { "local", "web" } },
 	      { "filter c", "check", { "/c" } }, { "filter c", "listeners", { "pop3s" } } },
-	    "f:4: listener \"local\" is not there yet in this version\n"
 	    "f:4: unknown listener \"web\"\n"
 	    "f:5: no messages come in by listener \"pop3s\": no filter can apply "
 	    "to it\n" },
@@ -764,6 +772,43 @@ test_table(void **state)
 	}
 }
 
+/* The one listener whose address need not be written. */
+static void
+test_local(void **state)
+{
+	static const struct row preset[] = {
+		{ NULL, "hostname", { "mx.example.org" } },
+		{ NULL, "root", { "/t" } },
+		{ "listen local", NULL, { NULL } },
+		{ 0 },
+	};
+	static const struct row written[] = {
+		{ NULL, "hostname", { "mx.example.org" } },
+		{ "listen local", "address", { "/srv/mail" } },
+		{ "filter a", "check", { "/a" } },
+		{ "filter a", "listeners", { "local" } },
+		{ 0 },
+	};
+	const struct row *const rows[] = { preset, written };
+	const char *const       paths[] = { "/t/run/local", "/srv/mail" };
+	struct config           c;
+	struct buf              printed;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		read_rows(&c, rows[i], &printed);
+		assert_string_equal(buf_string(&printed), "");
+		assert_int_equal(c.listen[0].address.n, 1);
+		assert_int_equal(c.listen[0].address.v[0].kind, ENDPOINT_UNIX);
+		assert_bytes(c.listen[0].address.v[0].host, paths[i]);
+		assert_bytes(c.listen[0].address.v[0].text, paths[i]);
+		assert_int_equal(
+		    config_is_filtered(&c, BYTES("local")), c.n_filter);
+		buf_finish(&printed);
+		config_finish(&c);
+	}
+}
+
 int
 main(void)
 {
@@ -773,6 +818,7 @@ main(void)
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_hostname),
+		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_table),
 	};
 
