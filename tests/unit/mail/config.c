@@ -86,7 +86,7 @@ plant(struct tree *t, const struct row *rows)
 static void
 read_rows(struct config *c, const struct row *rows, struct buf *printed)
 {
-	static struct tree tree;
+	static struct tree tree; /* large for a stack */
 	struct mistakes    mistakes = { 0 };
 
 	config_from_tree(c, plant(&tree, rows), &mistakes);
@@ -216,6 +216,7 @@ static const struct row everything[] = {
 	{ "route .Example.NET", "tls", { "verify" } },
 	{ "route .Example.NET", "user", { "jo" } },
 	{ "route .Example.NET", "password_file", { "/etc/ampel/smart" } },
+	{ "route *", "to", { "" } },
 	{ "route *", "tls", { "none" } },
 	{ "dns ", "forward", { "127.0.0.1:5353" } },
 	{ "dns ", "anchor", { "/etc/anchor" } },
@@ -322,7 +323,6 @@ static const struct part_row part_rows[] = {
 	{ PART_MAILBOX, "hostname = \"mx.example.org\"\n" },
 	{ PART_QUEUE,
 	    "hostname = \"mx.example.org\"\n"
-	    "domains = { \"example.org\", \"example.net\" }\n"
 	    "root = \"/srv/trial\"\n"
 	    "message_size = 10M\n"
 	    "min_free = 100M\n"
@@ -344,6 +344,7 @@ static const struct part_row part_rows[] = {
 	    "\tpassword_file = \"/etc/ampel/smart\"\n"
 	    "}\n"
 	    "route \"*\" {\n"
+	    "\tto = { \"\" }\n"
 	    "\ttls = none\n"
 	    "}\n" },
 	{ PART_DNS,
@@ -526,6 +527,7 @@ static const struct bad bad[] = {
 	    "f:1: \"double_bounce_to\" wants an address such as "
 	    "\"admin@example.org\", a local name, or \"\", not \"a b@example.net\"\n" },
 
+	{ { { "route *", NULL, { NULL } } }, "f:1: \"to\" is not set\n" },
 	{ { { "route *.net", "to", { "a" } } },
 	    "f:1: a route is for a domain such as \"example.net\", for all below "
 	    "one, \".example.net\", or for all, \"*\", not for \"*.net\"\n" },
@@ -533,11 +535,11 @@ static const struct bad bad[] = {
 	    "f:2: there is a route for \"a.net\" already, at line 1\n" },
 	{ { { "route *", "to", { "a:0", "[b", "c:d", "b:25", "[::1]:25" } } },
 	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
-	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"a:0\"\n"
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", or \"\", not \"a:0\"\n"
 	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
-	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"[b\"\n"
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", or \"\", not \"[b\"\n"
 	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
-	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"c:d\"\n" },
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", or \"\", not \"c:d\"\n" },
 	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "yes" } } },
 	    "f:2: \"tls\" wants may, require, verify or none, not \"yes\"\n" },
 	{ { { "route *", "to", { "a" } }, { "route *", "user", { "jo" } },
@@ -550,6 +552,48 @@ static const struct bad bad[] = {
 	{ { { "route *", "to", { "a" } },
 	      { "route *", "password_file", { "/p" } } },
 	    "f:1: \"password_file\" needs a \"user\"\n" },
+	{ { { "route *", "to", { "{" } } },
+	    "f:1: \"to\" takes 1 to 16 values, not 0\n" },
+	{ { { "route *", "to", { "smart.example", "" } } },
+	    "f:1: \"\" means the hosts that DNS names: it stands in \"to\" alone\n" },
+	{ { { "route *", "to", { "" } }, { "route *", "tls", { "verify" } },
+	      { "route *", "user", { "jo" } }, { "route *", "password_file", { "/p" } } },
+	    "f:1: \"user\" needs a smart host in \"to\"\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "verify" } },
+	      { "route *", "user", { "jo\n" } }, { "route *", "password_file", { "p" } } },
+	    "f:3: \"user\" wants a line of at most 200 printable ASCII characters, "
+	    "not \"jo \"\n"
+	    "f:4: \"password_file\" wants the absolute path of a file, not \"p\"\n" },
+	{ { { "route *", "ot", { "a" } }, { "route *", "passwd_file", { "/p" } },
+	      { "route *", "forward", { "127.0.0.1:53" } } },
+	    "f:1: \"to\" is not set\n"
+	    "f:1: unknown setting \"ot\"\n"
+	    "f:2: unknown setting \"passwd_file\"; did you mean \"password_file\"?\n"
+	    "f:3: \"forward\" belongs in a block: dns { ... }\n" },
+	{ { { "dns ", "forward", { "resolver.example:53", "127.0.0.1" } },
+	      { "dns ", "anchor", { "root.key" } }, { "dns ", "root_hint", { "/h" } } },
+	    "f:1: \"forward\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not "
+	    "\"resolver.example:53\"\n"
+	    "f:1: \"forward\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not "
+	    "\"127.0.0.1\"\n"
+	    "f:2: \"anchor\" wants the absolute path of a file, not \"root.key\"\n"
+	    "f:3: unknown setting \"root_hint\"; did you mean \"root_hints\"?\n" },
+	{ { { "rute *", "to", { "a" } }, { "dsn ", NULL, { NULL } } },
+	    "f:1: unknown block \"rute\"; did you mean \"route\"?\n"
+	    "f:2: unknown block \"dsn\"; did you mean \"dns\"?\n" },
+	{ { { NULL, "remote_conections", { "5" } }, { NULL, "remote_connections", { "0" } },
+	      { NULL, "remote_per_destination", { "1001" } },
+	      { NULL, "remote_timeout", { "2h" } }, { NULL, "connect_timeout", { "0s" } },
+	      { NULL, "delay_warning", { "no" } }, { NULL, "authorities", { "" } } },
+	    "f:1: unknown setting \"remote_conections\"; did you mean \"remote_connections\"?\n"
+	    "f:2: \"remote_connections\" may be 1 to 10000, not \"0\"\n"
+	    "f:3: \"remote_per_destination\" may be 1 to 1000, not \"1001\"\n"
+	    "f:4: \"remote_timeout\" may be 1s to 1h, not \"2h\"\n"
+	    "f:5: \"connect_timeout\" may be 1s to 1h, not \"0s\"\n"
+	    "f:6: \"delay_warning\" wants a time such as 10s, 5min, 1h or 7d, not \"no\"\n"
+	    "f:7: \"authorities\" wants the absolute path of a file, not \"\"\n" },
 	{ { { NULL, "domains", { "example.net" } },
 	      { "route example.net", "to", { "a" } } },
 	    "f:2: mail for \"example.net\" stays here, it is one of the "
