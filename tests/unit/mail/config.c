@@ -323,6 +323,7 @@ static const struct part_row part_rows[] = {
 	{ PART_MAILBOX, "hostname = \"mx.example.org\"\n" },
 	{ PART_QUEUE,
 	    "hostname = \"mx.example.org\"\n"
+	    "domains = { \"example.org\", \"example.net\" }\n"
 	    "root = \"/srv/trial\"\n"
 	    "message_size = 10M\n"
 	    "min_free = 100M\n"
