@@ -42,7 +42,8 @@
 	M(pause, PAUSE, F(u8, on)) \
 	/* Child -> supervisor and back: figures for `ampel status`, as "name value, ...". */ \
 	M(stats, STATS, F(u64, q) F(bytes, text)) \
-	/* To the queue: everything is due now. */ \
+	/* Supervisor -> queue: everything is due now. Queue -> remote: what was found to be \
+	 * down is tried again. */ \
 	M(retry_all, RETRY_ALL, F(u8, unused)) \
 	/* Queue -> supervisor: deliver for user NAME. */ \
 	M(want_deliver, WANT_DELIVER, F(bytes, user)) \

@@ -344,11 +344,22 @@ on_jobs_changed(void *context)
 	((struct desk *)context)->changed();
 }
 
+/* Who asks for it knows, or hopes, that what was down is up again. */
+static void
+on_retry(void *context)
+{
+	struct desk *desk = context;
+
+	for (struct turn *t = desk->all.next; t != &desk->all; t = t->next)
+		concurrency_retry(&t->destination->concurrency);
+}
+
 static const struct jobs_calls job_calls = {
 	.read = read_parcel,
 	.begin = begin_parcel,
 	.free = free_parcel,
 	.lost = on_queue_lost,
+	.retry = on_retry,
 	.changed = on_jobs_changed,
 };
 
