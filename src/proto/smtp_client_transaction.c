@@ -535,11 +535,17 @@ struct outcome
 smtp_client_outcome(const struct smtp_client *c, size_t i)
 {
 	const struct smtp_client_transaction *t = &c->transaction;
+	struct outcome                        outcome;
 
 	if (t->recipients != NULL && i < t->out.n_recipients &&
 	    t->recipients[i].is_settled)
 		return t->recipients[i].outcome;
-	return outcome_of(OUTCOME_DEFERRED, c->fault_status, buf_bytes(&c->fault_text));
+	/* it never began: without memory, or where the connection was at its end */
+	outcome = outcome_of(OUTCOME_DEFERRED,
+	    STATUS(4, c->fault_status.subject, c->fault_status.detail),
+	    buf_bytes(&c->fault_text));
+	outcome.is_reply = c->fault_is_reply;
+	return outcome;
 }
 
 bool
