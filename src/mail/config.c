@@ -278,23 +278,8 @@ check_secret(const struct reader *r, const struct config_route *route)
 		add_mistake(r, route->line,
 		    "a password is sent only to a host that has proved its name: "
 		    "\"user\" needs tls = verify");
-}
-
-/* "" in `to`: no host of ours, but those that DNS names. */
-static void
-check_hops(const struct reader *r, const struct config_route *route)
-{
-	size_t n_empty = 0;
-
-	for (size_t i = 0; i < route->to.n; i++)
-		if (route->to.v[i].n == 0)
-			n_empty++;
-	if (n_empty > 0 && route->to.n > 1)
-		add_mistake(r, route->line,
-		    "\"\" means the hosts that DNS names: it stands in \"to\" alone");
-	else if (n_empty > 0 && route->user.n > 0)
-		add_mistake(r, route->line,
-		    "\"user\" needs a smart host in \"to\"");
+	if (route->user.n > 0 && route->to.n == 0)
+		add_mistake(r, route->line, "\"user\" needs a smart host in \"to\"");
 }
 
 static bool
@@ -321,7 +306,6 @@ check_route(const struct reader *r, const struct config_route *route)
 		mistakes_add(r->mistakes, &r->config->arena, route->line,
 		    "there is a route for \"%.*s\" already, at line %u",
 		    BYTES_ARG(shown), other->line);
-	check_hops(r, route);
 	check_secret(r, route);
 	if (is_own_domain(r->config, route->domain))
 		mistakes_add(r->mistakes, &r->config->arena, route->line,

@@ -102,7 +102,7 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILTER, "shadow", VALUE_FLAG, AT(config_filter, shadow), "no", 0, 0, HIQ, false },
 	{ SCOPE_FILTER, "listeners", VALUE_LISTENERS, AT(config_filter, listeners), "smtp", 0, 16, HIQ, false },
 
-	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), NULL, 1, 16, REMOTE, true },
+	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), "", 1, 16, REMOTE, false },
 	{ SCOPE_ROUTE, "tls", VALUE_ROUTE_TLS, AT(config_route, tls), "may", 0, 0, REMOTE, false },
 	{ SCOPE_ROUTE, "user", VALUE_LINE, AT(config_route, user), "", 0, 0, REMOTE, false },
 	/* the supervisor reads it: remote gets what is in it */

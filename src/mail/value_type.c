@@ -332,7 +332,7 @@ parse_hop(struct bytes text, void *out)
 {
 	struct hop hop;
 
-	return keep(text.n == 0 || hop_parse(text, &hop), text, out);
+	return keep(hop_parse(text, &hop), text, out);
 }
 
 static bool
@@ -465,7 +465,7 @@ static const struct value_type_row rows[] = {
 		WORD(route_tls) },
 	[VALUE_HOPS] = {
 		.wants = "hosts such as \"smart.example.net\", \"[192.0.2.1]\" or"
-		    " \"[smart.example.net]:587\", or \"\"",
+		    " \"[smart.example.net]:587\"",
 		LIST(hop, text, struct bytes) },
 	[VALUE_DOMAINS] = { .wants = "domains such as \"example.org\"",
 		LIST(domain, text, struct bytes), .lowers_case = true },

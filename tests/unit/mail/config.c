@@ -216,7 +216,6 @@ static const struct row everything[] = {
 	{ "route .Example.NET", "tls", { "verify" } },
 	{ "route .Example.NET", "user", { "jo" } },
 	{ "route .Example.NET", "password_file", { "/etc/ampel/smart" } },
-	{ "route *", "to", { "" } },
 	{ "route *", "tls", { "none" } },
 	{ "dns ", "forward", { "127.0.0.1:5353" } },
 	{ "dns ", "anchor", { "/etc/anchor" } },
@@ -345,7 +344,6 @@ static const struct part_row part_rows[] = {
 	    "\tpassword_file = \"/etc/ampel/smart\"\n"
 	    "}\n"
 	    "route \"*\" {\n"
-	    "\tto = { \"\" }\n"
 	    "\ttls = none\n"
 	    "}\n" },
 	{ PART_DNS,
@@ -528,7 +526,6 @@ static const struct bad bad[] = {
 	    "f:1: \"double_bounce_to\" wants an address such as "
 	    "\"admin@example.org\", a local name, or \"\", not \"a b@example.net\"\n" },
 
-	{ { { "route *", NULL, { NULL } } }, "f:1: \"to\" is not set\n" },
 	{ { { "route *.net", "to", { "a" } } },
 	    "f:1: a route is for a domain such as \"example.net\", for all below "
 	    "one, \".example.net\", or for all, \"*\", not for \"*.net\"\n" },
@@ -536,11 +533,11 @@ static const struct bad bad[] = {
 	    "f:2: there is a route for \"a.net\" already, at line 1\n" },
 	{ { { "route *", "to", { "a:0", "[b", "c:d", "b:25", "[::1]:25" } } },
 	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
-	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", or \"\", not \"a:0\"\n"
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"a:0\"\n"
 	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
-	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", or \"\", not \"[b\"\n"
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"[b\"\n"
 	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
-	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", or \"\", not \"c:d\"\n" },
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"c:d\"\n" },
 	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "yes" } } },
 	    "f:2: \"tls\" wants may, require, verify or none, not \"yes\"\n" },
 	{ { { "route *", "to", { "a" } }, { "route *", "user", { "jo" } },
@@ -556,9 +553,10 @@ static const struct bad bad[] = {
 	{ { { "route *", "to", { "{" } } },
 	    "f:1: \"to\" takes 1 to 16 values, not 0\n" },
 	{ { { "route *", "to", { "smart.example", "" } } },
-	    "f:1: \"\" means the hosts that DNS names: it stands in \"to\" alone\n" },
-	{ { { "route *", "to", { "" } }, { "route *", "tls", { "verify" } },
-	      { "route *", "user", { "jo" } }, { "route *", "password_file", { "/p" } } },
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"\"\n" },
+	{ { { "route *", "tls", { "verify" } }, { "route *", "user", { "jo" } },
+	      { "route *", "password_file", { "/p" } } },
 	    "f:1: \"user\" needs a smart host in \"to\"\n" },
 	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "verify" } },
 	      { "route *", "user", { "jo\n" } }, { "route *", "password_file", { "p" } } },
@@ -567,7 +565,6 @@ static const struct bad bad[] = {
 	    "f:4: \"password_file\" wants the absolute path of a file, not \"p\"\n" },
 	{ { { "route *", "ot", { "a" } }, { "route *", "passwd_file", { "/p" } },
 	      { "route *", "forward", { "127.0.0.1:53" } } },
-	    "f:1: \"to\" is not set\n"
 	    "f:1: unknown setting \"ot\"\n"
 	    "f:2: unknown setting \"passwd_file\"; did you mean \"password_file\"?\n"
 	    "f:3: \"forward\" belongs in a block: dns { ... }\n" },
