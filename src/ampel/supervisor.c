@@ -19,6 +19,7 @@
 #include "ampel/pidfile.h"
 #include "ampel/reload.h"
 #include "ampel/role.h"
+#include "ampel/secrets.h"
 #include "ampel/service_list.h"
 #include "ampel/tls_keys.h"
 #include "ampel/want.h"
@@ -42,6 +43,7 @@ notify(struct supervisor *s, const char *text)
 	s->notify = -1;
 	/* The terminal belongs to whoever typed "start": we log elsewhere now. */
 	dup2(s->log, STDERR_FILENO);
+	log_open("ampel"); /* it may be a file now */
 }
 
 void
@@ -120,7 +122,7 @@ use_or_update(struct supervisor *s, struct instance *i, uint64_t generation,
 	if (generation == s->generation)
 		instance_use(i, generation);
 	else if (is_first)
-		instance_send_config(i, s->config, s->keys, s->generation);
+		instance_send_config(i, s->config, s->secrets, s->generation);
 }
 
 void
@@ -282,8 +284,9 @@ supervisor_stop(struct supervisor *s)
 	static const enum peer_role steps[][3] = {
 		{ ROLE_SMTPD, ROLE_POP3D },
 		{ ROLE_HIQ, ROLE_MAILBOX },
-		{ ROLE_QUEUE, ROLE_AUTH },
-		{ ROLE_DELIVER, ROLE_REMOTE, ROLE_LOOKUP },
+		/* remote ends or gives back what the queue waits for */
+		{ ROLE_QUEUE, ROLE_AUTH, ROLE_REMOTE },
+		{ ROLE_DELIVER, ROLE_LOOKUP },
 		{ ROLE_FETCH },
 		{ ROLE_DNS },
 	};
@@ -323,6 +326,23 @@ on_hangup(uv_signal_t *signal, int number)
 {
 	(void)number;
 	supervisor_reload(signal->data, log_reload, NULL);
+}
+
+/* Everything in the queue is due now. */
+static void
+on_alarm(uv_signal_t *signal, int number)
+{
+	const struct supervisor *s = signal->data;
+	struct instance         *queue = instance_find(s, ROLE_QUEUE, NULL);
+	struct buf               frame;
+
+	(void)number;
+	if (queue == NULL || queue->state != INSTANCE_READY)
+		return;
+	buf_init(&frame, FRAME_MAX);
+	msg_retry_all_add(&frame, &(struct msg_retry_all){ 0 });
+	instance_send(queue, &frame, NULL, 0);
+	buf_finish(&frame);
 }
 
 /* --- before anything runs --- */
@@ -415,6 +435,8 @@ add_programs(struct supervisor *s)
 	for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
 		if (!add_program(s, always[i], bytes_of(role_name(always[i]))))
 			return false;
+	if (s->is_send_stopped)
+		instance_find(s, ROLE_REMOTE, NULL)->is_wanted = false;
 	return add_helpers(s) &&
 	    (s->config->n_filter == 0 || supervisor_add_judge(s)) &&
 	    (!role_is_auth_needed(s->config) ||
@@ -458,8 +480,8 @@ prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
 		snprintf(error, size, "no memory");
 		return EXIT_TROUBLE;
 	}
-	s->keys = tls_keys_load(s->config, NULL, error, size);
-	if (s->keys == NULL)
+	s->secrets = secrets_load(s->config, NULL, error, size);
+	if (s->secrets == NULL)
 		return EXIT_CONFIG;
 	return open_listeners(s, error, size) ? 0 : EXIT_CONFIG;
 }
@@ -470,10 +492,12 @@ watch_signals(struct supervisor *s)
 	uv_signal_init(&s->loop, &s->term);
 	uv_signal_init(&s->loop, &s->interrupt);
 	uv_signal_init(&s->loop, &s->hangup);
-	s->term.data = s->interrupt.data = s->hangup.data = s;
+	uv_signal_init(&s->loop, &s->alarm);
+	s->term.data = s->interrupt.data = s->hangup.data = s->alarm.data = s;
 	uv_signal_start(&s->term, on_stop_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_stop_signal, SIGINT);
 	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
+	uv_signal_start(&s->alarm, on_alarm, SIGALRM);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -483,7 +507,7 @@ start(struct supervisor *s)
 	if (!s->is_root)
 		log_text("started without root: all programs run as uid %u",
 		    (unsigned)getuid());
-	tls_keys_warn(s->keys);
+	tls_keys_warn(secrets_keys(s->secrets));
 	s->phase = PHASE_HELPERS;
 	for (struct helper *h = s->helpers; h; h = h->next)
 		if (service_is_selected(s, bytes_of(h->name)))
@@ -502,7 +526,7 @@ undo(struct supervisor *s)
 	control_close(s->control);
 	logfile_close();
 	pidfile_release();
-	tls_keys_free(s->keys);
+	secrets_free(s->secrets);
 	config_finish(s->config);
 	free(s->config);
 }

@@ -29,10 +29,13 @@ bool        dns_type_parse(struct bytes text, enum dns_type *out);
 const char *dns_type_name(uint16_t type);
 
 /*
- * A name as text, lower case, without the final dot; the root is ".". False: not a host
- * name in the sense of RFC 1123 (letters, digits, '-', '_'): somebody's trick.
+ * A name as text, lower case, without the final dot; the root is ".". *used: its bytes in
+ * data. False, and nothing is added: not a host name in the sense of RFC 1123 (letters,
+ * digits, '-', '_'): somebody's trick.
  */
 bool dns_name_add(struct buf *b, struct bytes data, size_t *used);
+/* Whether a text is what dns_name_add may write; upper case too. */
+bool dns_name_is_host(struct bytes text);
 
 struct dns_mx {
 	uint16_t preference;

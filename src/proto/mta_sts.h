@@ -20,9 +20,11 @@ enum {
 	STS_MAX_AGE_S = 31557600,   /* section 3.2; larger ones are cut */
 };
 
+/* Whether a TXT record means to be one of MTA-STS. Of several, section 3.1: no policy. */
+bool sts_is_record(struct bytes text);
 /*
- * One TXT record, "v=STSv1; id=20160831085700Z;". False: it is not one of MTA-STS, or is malformed.
- * Of several that are, section 3.1: no policy; that is for the caller to count.
+ * The record, "v=STSv1; id=20160831085700Z;". False: it is not one of MTA-STS, or is malformed. id
+ * borrows; letters and digits.
  */
 bool sts_record_parse(struct bytes text, struct bytes *id);
 

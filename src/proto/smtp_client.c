@@ -311,6 +311,7 @@ take_reply(struct smtp_client *c)
 	const struct awaited *a;
 	smtp_client_taker    *take;
 
+	c->n_replies++;
 	if (c->reply.code == 421) {
 		smtp_client_end_by_reply(c, SMTP_CLIENT_FAULT_TEMPORARY);
 		return;
@@ -453,6 +454,18 @@ bool
 smtp_client_has_starttls(const struct smtp_client *c)
 {
 	return smtp_client_offers(c, SMTP_OFFER_STARTTLS);
+}
+
+struct bytes
+smtp_client_server_name(const struct smtp_client *c)
+{
+	return bytes_of(c->server_name);
+}
+
+unsigned
+smtp_client_replies(const struct smtp_client *c)
+{
+	return c->n_replies;
 }
 
 unsigned

@@ -1,4 +1,5 @@
 /* How a connection begins: the greeting, EHLO or HELO, STARTTLS. */
+#include "mail/address.h"
 #include "proto/smtp_client_private.h"
 
 /* What the server calls itself, in its greeting and in its reply to EHLO and HELO. */
@@ -8,6 +9,16 @@ name_of_server(const struct smtp_client *c)
 	struct bytes text = bytes_from(buf_bytes(&c->reply.text), sizeof "220");
 
 	return bytes_first(text, bytes_find(text, ' '));
+}
+
+static void
+note_name(struct smtp_client *c)
+{
+	struct bytes name = name_of_server(c);
+
+	if (!address_domain_is_valid(name) ||
+	    !bytes_to_string(name, c->server_name, sizeof c->server_name))
+		c->server_name[0] = '\0';
 }
 
 /* We would send the message to ourselves, for ever. */
@@ -69,6 +80,7 @@ smtp_client_ehlo_done(struct smtp_client *c)
 {
 	if (ends_loop(c))
 		return;
+	note_name(c);
 	if (!wants_tls(c))
 		smtp_client_auth_begin(c);
 	else if (smtp_client_has_starttls(c))

@@ -13,6 +13,8 @@
 #include "proto/smtp_client_offers.h"
 #include "proto/smtp_client_reply.h"
 
+enum { SMTP_CLIENT_NAME_MAX = 255 };
+
 enum smtp_client_state {
 	SMTP_CLIENT_STATE_OPENING,     /* up to AUTH */
 	SMTP_CLIENT_STATE_HANDSHAKE,
@@ -99,6 +101,8 @@ struct smtp_client {
 	struct status                  fault_status;
 	bool                           fault_is_reply;
 	unsigned                       n_transactions; /* that ended well */
+	unsigned                       n_replies;
+	char                           server_name[SMTP_CLIENT_NAME_MAX + 1];
 	bool                           is_secure;
 	bool                           is_injected; /* input before the handshake */
 	bool                           has_secret;  /* in out */
