@@ -15,7 +15,7 @@
 /* A privilege: whose it is, and where its folder lies. */
 struct duty {
 	enum peer_role role;
-	bool           has_auth; /* of a listener with passwords */
+	bool           has_users; /* of a listener that hears no strangers */
 	const char    *account;
 	enum path      place;    /* of its folder */
 	const char    *folder;   /* NULL: it has none */
@@ -43,7 +43,7 @@ find_duty(enum peer_role role, struct bytes instance)
 {
 	for (size_t i = 0; i < DUTIES; i++)
 		if (duties[i].role == role &&
-		    duties[i].has_auth == role_needs_auth(instance))
+		    duties[i].has_users == role_has_users(instance))
 			return &duties[i];
 	return NULL;
 }
@@ -55,7 +55,7 @@ is_needed(const struct config *config, const struct duty *duty)
 	switch (duty->role) {
 	case ROLE_SMTPD:
 	case ROLE_POP3D:
-		return role_is_served(config, duty->role, duty->has_auth);
+		return role_is_served(config, duty->role, duty->has_users);
 	case ROLE_HIQ:
 		return config->n_filter > 0;
 	case ROLE_LOOKUP:

@@ -69,11 +69,19 @@ role_needs_auth(struct bytes listener)
 }
 
 bool
-role_is_served(const struct config *config, enum peer_role role, bool has_auth)
+role_has_users(struct bytes listener)
+{
+	const struct listener_policy *policy = listener_policy(listener);
+
+	return policy && (policy->auth || policy->is_local);
+}
+
+bool
+role_is_served(const struct config *config, enum peer_role role, bool has_users)
 {
 	for (size_t i = 0; i < config->n_listen; i++)
 		if (role_of_listener(config->listen[i].name) == role &&
-		    role_needs_auth(config->listen[i].name) == has_auth)
+		    role_has_users(config->listen[i].name) == has_users)
 			return true;
 	return false;
 }
@@ -81,6 +89,8 @@ role_is_served(const struct config *config, enum peer_role role, bool has_auth)
 bool
 role_is_auth_needed(const struct config *config)
 {
-	return role_is_served(config, ROLE_SMTPD, true) ||
-	    role_is_served(config, ROLE_POP3D, true);
+	for (size_t i = 0; i < config->n_listen; i++)
+		if (role_needs_auth(config->listen[i].name))
+			return true;
+	return false;
 }

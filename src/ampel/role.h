@@ -24,10 +24,12 @@ bool             role_is_listener(enum peer_role role);
 enum peer_role role_of_listener(struct bytes listener);
 /* Whether passwords are taken there. */
 bool           role_needs_auth(struct bytes listener);
+/* Whether all who are heard there are known: by a password, or as accounts of this host. */
+bool           role_has_users(struct bytes listener);
 
-/* Whether the configuration has a listener of that role, with passwords or without. */
+/* Whether the configuration has a listener of that role, for users or for strangers. */
 bool role_is_served(
-    const struct config *config, enum peer_role role, bool has_auth);
+    const struct config *config, enum peer_role role, bool has_users);
 /* Whether any listener takes passwords. */
 bool role_is_auth_needed(const struct config *config);
 

@@ -77,3 +77,10 @@ concurrency_probe_void(struct concurrency *c)
 	if (c->state == CONCURRENCY_PROBING)
 		c->state = CONCURRENCY_DOWN;
 }
+
+void
+concurrency_retry(struct concurrency *c)
+{
+	if (c->state == CONCURRENCY_DOWN)
+		concurrency_init(c);
+}

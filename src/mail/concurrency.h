@@ -49,6 +49,8 @@ void concurrency_went_down(struct concurrency *c, uint64_t now_ms, uint32_t rand
  * is the probe. False: it is to be deferred.
  */
 bool concurrency_admit(struct concurrency *c, uint64_t now_ms);
+/* What is down is tried as if nothing were known of it. */
+void concurrency_retry(struct concurrency *c);
 /* The probe ended before anything was found out: the next may try at once. */
 void concurrency_probe_void(struct concurrency *c);
 

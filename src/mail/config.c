@@ -4,6 +4,7 @@
 
 #include "mail/config_filter.h"
 #include "mail/listener.h"
+#include "mail/paths.h"
 #include "mail/pipeline.h"
 #include "mail/route.h"
 #include "mail/setting.h"
@@ -110,6 +111,65 @@ check_address(const struct reader *r, const struct config_block *block,
 		    other->line);
 }
 
+static bool
+has_address(const struct config_block *block)
+{
+	for (const struct config_setting *s = block->settings; s; s = s->next)
+		if (bytes_equal(s->name, BYTES("address")))
+			return true;
+	return false;
+}
+
+/* RUN/local */
+static void
+preset_local_address(const struct reader *r, struct config_listen *listen)
+{
+	struct arena    *arena = &r->config->arena;
+	struct endpoint *address = arena_alloc(arena, sizeof *address);
+	char             path[PATHS_MAX];
+
+	if (address && paths_get(r->config, PATH_LOCAL, BYTES(""), path) &&
+	    endpoint_parse(arena_copy(arena, bytes_of(path)), address))
+		listen->address = (struct endpoint_list){ address, 1 };
+	else
+		add_mistake(r, listen->line,
+		    "the path of the listener \"local\" would be too long");
+}
+
+static void
+check_local_address(const struct reader *r, const struct config_listen *listen)
+{
+	if (listen->address.n > 1 ||
+	    (listen->address.n > 0 && listen->address.v[0].kind != ENDPOINT_UNIX))
+		add_mistake(r, listen->line,
+		    "the listener \"local\" wants one path of a Unix socket, such as "
+		    "\"/run/ampel/local\"");
+}
+
+static bool
+is_local(struct bytes name)
+{
+	const struct listener_policy *policy = listener_policy(name);
+
+	return policy && policy->is_local;
+}
+
+static void
+check_addresses(const struct reader *r, const struct config_block *block,
+    struct config_listen *listen)
+{
+	if (is_local(block->name)) {
+		if (!has_address(block))
+			preset_local_address(r, listen);
+		check_local_address(r, listen);
+		return;
+	}
+	if (!has_address(block))
+		add_mistake(r, block->line, "\"address\" is not set");
+	for (size_t i = 0; i < listen->address.n; i++)
+		check_address(r, block, &listen->address.v[i]);
+}
+
 static void
 read_listen(const struct reader *r, const struct config_block *block)
 {
@@ -123,8 +183,7 @@ read_listen(const struct reader *r, const struct config_block *block)
 		    block->name, block->line, &c->arena, r->mistakes);
 	setting_read_all(SCOPE_LISTEN, block->settings, block->line, listen,
 	    &c->arena, r->mistakes);
-	for (size_t i = 0; i < listen->address.n; i++)
-		check_address(r, block, &listen->address.v[i]);
+	check_addresses(r, block, listen);
 }
 
 /* --- tls, filter and helper --- */
@@ -219,6 +278,8 @@ check_secret(const struct reader *r, const struct config_route *route)
 		add_mistake(r, route->line,
 		    "a password is sent only to a host that has proved its name: "
 		    "\"user\" needs tls = verify");
+	if (route->user.n > 0 && route->to.n == 0)
+		add_mistake(r, route->line, "\"user\" needs a smart host in \"to\"");
 }
 
 static bool

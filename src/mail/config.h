@@ -91,8 +91,8 @@ enum config_route_tls {
 /* Where mail for other domains goes, instead of to the hosts that DNS names. */
 struct config_route {
 	struct bytes          domain; /* "example.net", ".example.net": all below it, "*": all */
-	/* "host", "[host]" (no MX of it), each with ":port" or without (25); "" : as without
-	 * a route. Tried in order. */
+	/* "host", "[host]" (no MX of it), each with ":port" or without (25). Tried in order.
+	 * Empty: as DNS says. */
 	struct bytes_list     to;
 	enum config_route_tls tls;
 	struct bytes          user;   /* empty: no AUTH; else tls must be verify */

@@ -5,8 +5,8 @@
  * 6152), SMTPUTF8 (RFC 6531), CHUNKING (RFC 3030), DSN (RFC 3461), STARTTLS (RFC 3207),
  * AUTH PLAIN and LOGIN (RFC 4954), ENHANCEDSTATUSCODES (RFC 2034).
  *
- *     smtp_client_init
- *     repeat:  smtp_client_next() until MORE, WAIT or CLOSE
+ *     smtp_client_new
+ *     repeat:  smtp_client_next(), do what it says, until MORE, IDLE or CLOSE
  *              send smtp_client_output(), smtp_client_sent()
  *              MORE: read, smtp_client_feed; it did not come in time: smtp_client_timeout
  *
@@ -17,6 +17,9 @@
  *
  * Nothing but well-formed lines leaves: lines of the message end with CRLF, a lone
  * CR or LF never goes out, a dot at the front of a line is doubled (DATA).
+ *
+ * A server with PIPELINING and CHUNKING gets BDAT, a chunk for each smtp_client_body: a
+ * message of one chunk goes out with its envelope, without a round trip for 354.
  */
 #ifndef AMPEL_PROTO_SMTP_CLIENT_H
 #define AMPEL_PROTO_SMTP_CLIENT_H
@@ -32,7 +35,7 @@
 #include "mail/outcome.h"
 
 enum {
-	SMTP_CLIENT_LINE_MAX = 2048,   /* of a reply line; longer ones are a fault */
+	SMTP_CLIENT_LINE_MAX = 2048,   /* of a reply line with its end; longer ones are a fault */
 	SMTP_CLIENT_LINES_MAX = 100,   /* of one reply */
 	SMTP_CLIENT_TEXT_MAX = 1000,   /* of a reply, as outcomes carry it */
 	SMTP_CLIENT_BODY_CHUNK = 32 * 1024, /* the most that one smtp_client_body takes */
@@ -42,7 +45,7 @@ enum {
 enum smtp_client_tls {
 	SMTP_CLIENT_TLS_NEVER,
 	SMTP_CLIENT_TLS_MAY,     /* STARTTLS when it is offered; refused (4xx, 5xx): goes on in the clear */
-	SMTP_CLIENT_TLS_MUST,    /* not offered or refused: FAULT_TLS */
+	SMTP_CLIENT_TLS_MUST,    /* not offered or refused: FAULT_TLS, in the clear nothing but QUIT */
 	SMTP_CLIENT_TLS_ALREADY, /* the connection is under TLS from the first byte on */
 };
 
@@ -58,9 +61,9 @@ struct smtp_client_policy {
 enum smtp_client_event {
 	SMTP_CLIENT_MORE,      /* send the output; nothing more before input comes */
 	SMTP_CLIENT_HANDSHAKE, /* send the output, shake hands, then smtp_client_secured */
-	SMTP_CLIENT_IDLE,      /* ready: smtp_client_begin, smtp_client_quit */
+	SMTP_CLIENT_IDLE,      /* ready: smtp_client_begin, smtp_client_quit; feed what comes */
 	SMTP_CLIENT_BODY,      /* mail data is wanted, as much as there is: smtp_client_body */
-	SMTP_CLIENT_FLUSH,     /* much output waits: send it before calling again */
+	SMTP_CLIENT_FLUSH,     /* much output waits, or a secret: send it before calling again */
 	SMTP_CLIENT_DONE,      /* the transaction is over: smtp_client_outcome of each recipient */
 	SMTP_CLIENT_CLOSE,     /* send the output, close; see smtp_client_fault */
 };
@@ -70,8 +73,8 @@ enum smtp_client_event {
  * be tried, DESIGN section 8: yes for all but LOOP.
  */
 enum smtp_client_fault {
-	SMTP_CLIENT_FAULT_NONE,      /* QUIT was said, or is not due */
-	SMTP_CLIENT_FAULT_TEMPORARY, /* greeting, EHLO and HELO or AUTH answered 4xx */
+	SMTP_CLIENT_FAULT_NONE,      /* ended by us: QUIT, abort, a message that may not go out */
+	SMTP_CLIENT_FAULT_TEMPORARY, /* greeting, EHLO and HELO or AUTH answered 4xx; 421 at any time */
 	SMTP_CLIENT_FAULT_PERMANENT, /* ... 5xx: for good only if all hosts say so */
 	SMTP_CLIENT_FAULT_PROTOCOL,  /* what came was no reply, or one that cannot stand there */
 	SMTP_CLIENT_FAULT_TLS,       /* no TLS where it must be, or the handshake failed */
@@ -113,7 +116,7 @@ void         smtp_client_sent(struct smtp_client *c, size_t n);
 /*
  * HANDSHAKE is over. Input that was fed behind the reply to STARTTLS and before this is
  * thrown away, and a fault (a reply injected by somebody in between). EHLO is
- * said again. Not ok: FAULT_TLS with that text, the driver's (what libssl says).
+ * said again. Not ok: FAULT_TLS with that text, the driver's (what libssl says), copied.
  */
 void smtp_client_secured(struct smtp_client *c, bool ok, struct bytes why);
 
@@ -122,13 +125,16 @@ void smtp_client_secured(struct smtp_client *c, bool ok, struct bytes why);
  * the RFCs: larger than its SIZE (5.3.4), SMTPUTF8 needed and not offered (5.6.7),
  * 8-bit data and no 8BITMIME (5.6.3; it is not converted). Recipients go out together with
  * MAIL and DATA where PIPELINING is offered. The reverse-path's null form and DSN
- * parameters as RFC 3461 section 5.2 has it.
+ * parameters as RFC 3461 section 5.2 has it. When the connection has ended since IDLE,
+ * CLOSE follows, and the transaction is untried.
  */
 void smtp_client_begin(struct smtp_client *c, const struct smtp_transaction_out *t);
 /*
  * BODY: the next piece of the message with LF line ends, at most SMTP_CLIENT_BODY_CHUNK.
- * is_last: nothing follows. A message of another size than it was said to have, or that cannot be read
- * (smtp_client_abort), is never ended: the connection is closed before the final dot.
+ * is_last: nothing follows, and the piece may be empty. A message of another size than it was
+ * said to have, or that cannot be read (smtp_client_abort), is never ended: the connection
+ * is closed before the final dot. So is one with a bare CR or NUL, for good: failed 5.6.0. CR LF
+ * counts as a line end here too.
  */
 void smtp_client_body(struct smtp_client *c, struct bytes text, bool is_last);
 /* The transaction cannot go on, from our side: closes without ending the data. Each open outcome: deferred 4.3.0. */
@@ -136,18 +142,24 @@ void smtp_client_abort(struct smtp_client *c);
 /* Say QUIT, then CLOSE; in a transaction: after it. */
 void smtp_client_quit(struct smtp_client *c);
 
-/* What did not come in time, or the connection is closed (is_reset: or reset). */
+/*
+ * What did not come in time; the connection is closed or reset, nothing can be read or sent. Then
+ * smtp_client_next: replies that were fed before still count, CLOSE comes in the end.
+ */
 void smtp_client_timeout(struct smtp_client *c);
 void smtp_client_gone(struct smtp_client *c);
 
-/* Which of RFC 5321 section 4.5.3.2's deadlines runs, in parts of the configured time for one reply
- * (5 min): greeting, MAIL, RCPT 1; DATA, blocks of data 1/2; the final dot 2. In ms. */
+/*
+ * Which of RFC 5321 section 4.5.3.2's deadlines runs, in parts of the configured time for one
+ * reply (5 min): greeting, MAIL, RCPT 1; DATA, blocks of data 1/2; the final dot 2. In ms.
+ */
 uint64_t smtp_client_deadline_ms(const struct smtp_client *c, uint64_t timeout_ms);
 
 /*
  * DONE, or CLOSE while a transaction was open: of recipient i. Lives until the next begin or free. host and
- * protection are empty: the driver knows them. A connection that ended before MAIL was answered leaves
- * the outcome deferred with smtp_client_is_untried true: the same message may be given to another host at once.
+ * protection are empty: the driver knows them. A connection that ended before MAIL was answered (421 is
+ * no answer to MAIL), and not by smtp_client_abort, leaves the outcome deferred with
+ * smtp_client_is_untried true: the same message may be given to another host at once.
  */
 struct outcome smtp_client_outcome(const struct smtp_client *c, size_t i);
 bool           smtp_client_is_untried(const struct smtp_client *c);
@@ -155,7 +167,7 @@ bool           smtp_client_is_untried(const struct smtp_client *c);
 bool           smtp_client_is_in_doubt(const struct smtp_client *c);
 
 enum smtp_client_fault smtp_client_fault(const struct smtp_client *c);
-/* For people: the reply, verbatim, or what was wrong. status: of the fault. */
+/* For people: the reply, verbatim, or what was wrong; printable. status: of the fault. */
 struct bytes           smtp_client_fault_text(const struct smtp_client *c);
 struct status          smtp_client_fault_status(const struct smtp_client *c);
 bool                   smtp_client_fault_is_reply(const struct smtp_client *c);

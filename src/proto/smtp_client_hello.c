@@ -1,131 +1,107 @@
-/*
- * From the greeting to the first MAIL: EHLO or HELO, STARTTLS.
- */
-#include <string.h>
-
+/* How a connection begins: the greeting, EHLO or HELO, STARTTLS. */
 #include "mail/address.h"
 #include "proto/smtp_client_private.h"
 
-/* "220 mx.example.net ESMTP": the word behind the code. */
+/* What the server calls itself, in its greeting and in its reply to EHLO and HELO. */
 static struct bytes
-name_in_reply(const struct smtp_client *c)
+name_of_server(const struct smtp_client *c)
 {
-	struct bytes text = bytes_from(buf_bytes(&c->reply.text), 4);
+	struct bytes text = bytes_from(buf_bytes(&c->reply.text), sizeof "220");
 
 	return bytes_first(text, bytes_find(text, ' '));
-}
-
-/* True: it is, and that was the end. */
-static bool
-is_ourselves(struct smtp_client *c)
-{
-	if (c->policy.is_own ||
-	    !bytes_equal_nocase(name_in_reply(c), c->policy.hostname))
-		return false;
-	smtp_client_part(c, SMTP_CLIENT_FAULT_LOOP, STATUS(5, 4, 6),
-	    BYTES("that server calls itself by our own name: mail would loop"));
-	return true;
-}
-
-static void
-say_hello(struct smtp_client *c, const char *verb, enum smtp_client_await what)
-{
-	buf_add_string(&c->out, verb);
-	buf_add_char(&c->out, ' ');
-	buf_add_bytes(&c->out, c->policy.hostname);
-	buf_add_string(&c->out, "\r\n");
-	smtp_client_await(c, what);
-}
-
-void
-smtp_client_greeted(struct smtp_client *c)
-{
-	if (!is_ourselves(c))
-		say_hello(c, "EHLO", SMTP_AWAIT_EHLO);
-}
-
-/* Before a transaction: another host may be better. */
-void
-smtp_client_refused(struct smtp_client *c)
-{
-	smtp_client_part_by_reply(c,
-	    c->reply.code >= 500 ? SMTP_CLIENT_FAULT_PERMANENT
-	                         : SMTP_CLIENT_FAULT_TEMPORARY);
-}
-
-void
-smtp_client_take_offer(struct smtp_client *c, struct bytes line)
-{
-	smtp_client_offers_add(&c->offers, line);
 }
 
 static void
 note_name(struct smtp_client *c)
 {
-	struct bytes name = name_in_reply(c);
+	struct bytes name = name_of_server(c);
 
 	if (!address_domain_is_valid(name) ||
 	    !bytes_to_string(name, c->server_name, sizeof c->server_name))
 		c->server_name[0] = '\0';
 }
 
-static void
-want_tls(struct smtp_client *c)
+/* We would send the message to ourselves, for ever. */
+static bool
+ends_loop(struct smtp_client *c)
 {
-	smtp_client_part(c, SMTP_CLIENT_FAULT_TLS, STATUS(4, 7, 5),
-	    BYTES("TLS is required, and STARTTLS is not offered"));
+	if (c->policy.is_own ||
+	    !bytes_equal_nocase(name_of_server(c), c->policy.hostname))
+		return false;
+	smtp_client_part(c, SMTP_CLIENT_FAULT_LOOP, STATUS(5, 4, 6),
+	    BYTES("the server has our own name: mail would loop back to us"));
+	return true;
 }
 
-/* Who we are is said; under TLS, or where there is none, it goes on. */
-static void
-go_on(struct smtp_client *c)
+/* What was offered counts no more: RFC 3207 section 4.2 wants it so behind TLS. */
+void
+smtp_client_hello(struct smtp_client *c)
 {
-	bool must = c->policy.tls == SMTP_CLIENT_TLS_MUST;
+	c->state = SMTP_CLIENT_STATE_OPENING;
+	c->offers = (struct smtp_client_offers){ .bits = 0 };
+	buf_addf(&c->out, "EHLO %.*s\r\n", BYTES_ARG(c->policy.hostname));
+	smtp_client_await(c, SMTP_AWAIT_EHLO);
+}
 
-	if (c->is_secure || c->policy.tls == SMTP_CLIENT_TLS_NEVER)
-		smtp_client_auth_begin(c);
-	else if (smtp_client_offers(c, SMTP_OFFER_STARTTLS))
-		smtp_client_say(c, "STARTTLS", SMTP_AWAIT_STARTTLS);
-	else if (must)
-		want_tls(c);
-	else
-		smtp_client_auth_begin(c);
+void
+smtp_client_refused(struct smtp_client *c)
+{
+	smtp_client_part_by_reply(c, c->reply.code < 500
+	        ? SMTP_CLIENT_FAULT_TEMPORARY
+	        : SMTP_CLIENT_FAULT_PERMANENT);
+}
+
+void
+smtp_client_greeted(struct smtp_client *c)
+{
+	if (!ends_loop(c))
+		smtp_client_hello(c);
+}
+
+/* RFC 5321 section 3.2: older servers do not know it; whatever else they say, HELO tells. */
+void
+smtp_client_ehlo_refused(struct smtp_client *c)
+{
+	c->offers = (struct smtp_client_offers){ .bits = 0 };
+	buf_addf(&c->out, "HELO %.*s\r\n", BYTES_ARG(c->policy.hostname));
+	smtp_client_await(c, SMTP_AWAIT_HELO);
+}
+
+/* --- TLS --- */
+
+static bool
+wants_tls(const struct smtp_client *c)
+{
+	return !c->is_secure && c->policy.tls != SMTP_CLIENT_TLS_NEVER;
 }
 
 void
 smtp_client_ehlo_done(struct smtp_client *c)
 {
-	if (is_ourselves(c))
+	if (ends_loop(c))
 		return;
 	note_name(c);
-	go_on(c);
-}
-
-/* RFC 5321 section 3.2: it may know only HELO. */
-void
-smtp_client_ehlo_refused(struct smtp_client *c)
-{
-	c->offers = (struct smtp_client_offers){ 0 };
-	say_hello(c, "HELO", SMTP_AWAIT_HELO);
+	if (!wants_tls(c))
+		smtp_client_auth_begin(c);
+	else if (smtp_client_has_starttls(c))
+		smtp_client_say(c, "STARTTLS", SMTP_AWAIT_STARTTLS);
+	else if (c->policy.tls == SMTP_CLIENT_TLS_MUST)
+		smtp_client_part(c, SMTP_CLIENT_FAULT_TLS, STATUS(4, 7, 4),
+		    BYTES("TLS is required, and the server does not offer STARTTLS"));
+	else
+		smtp_client_auth_begin(c);
 }
 
 void
 smtp_client_helo_done(struct smtp_client *c)
 {
-	smtp_client_ehlo_done(c);
+	smtp_client_ehlo_done(c); /* with nothing offered */
 }
 
-/* --- STARTTLS --- */
-
-/* What came together with the reply came before the handshake: from whoever sits in between. */
 void
 smtp_client_starttls_done(struct smtp_client *c)
 {
 	c->state = SMTP_CLIENT_STATE_HANDSHAKE;
-	if (c->in.len > c->in_used)
-		c->is_injected = true;
-	buf_clear(&c->in);
-	c->in_used = 0;
 }
 
 void
@@ -135,22 +111,4 @@ smtp_client_starttls_refused(struct smtp_client *c)
 		smtp_client_part_by_reply(c, SMTP_CLIENT_FAULT_TLS);
 	else
 		smtp_client_auth_begin(c);
-}
-
-void
-smtp_client_secured(struct smtp_client *c, bool ok, struct bytes why)
-{
-	if (c->state != SMTP_CLIENT_STATE_HANDSHAKE)
-		return;
-	if (ok && !c->is_injected) {
-		c->is_secure = true;
-		c->offers = (struct smtp_client_offers){ 0 };
-		c->state = SMTP_CLIENT_STATE_OPENING;
-		say_hello(c, "EHLO", SMTP_AWAIT_EHLO);
-		return;
-	}
-	smtp_client_end(c, SMTP_CLIENT_FAULT_TLS, STATUS(4, 7, 5),
-	    ok ? BYTES("something came between the reply to STARTTLS and the "
-	               "handshake")
-	       : why);
 }

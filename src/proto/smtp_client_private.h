@@ -12,6 +12,8 @@
 #include "proto/smtp_client_offers.h"
 #include "proto/smtp_client_reply.h"
 
+enum { SMTP_CLIENT_NAME_MAX = 255 };
+
 enum smtp_client_state {
 	SMTP_CLIENT_STATE_OPENING,     /* up to AUTH */
 	SMTP_CLIENT_STATE_HANDSHAKE,
@@ -41,10 +43,7 @@ enum smtp_client_await {
 	SMTP_AWAITS
 };
 
-enum {
-	SMTP_CLIENT_CHUNKS_MAX = 16, /* that no reply has come to yet */
-	SMTP_CLIENT_NAME_MAX = 255,
-};
+enum { SMTP_CLIENT_CHUNKS_MAX = 16 }; /* that no reply has come to yet */
 
 /* In the order they were said: at most RSET, MAIL, all RCPT, and the chunks. */
 struct smtp_client_queue {
@@ -63,7 +62,6 @@ enum smtp_client_stage {
 
 struct smtp_client_recipient {
 	bool           is_said;
-	bool           is_accepted;
 	bool           is_settled; /* the outcome is there */
 	struct outcome outcome;
 };
@@ -75,13 +73,14 @@ struct smtp_client_transaction {
 	struct smtp_client_recipient *recipients;
 	size_t                        n_said;     /* and those that are passed over */
 	size_t                        n_replied;  /* likewise */
-	size_t                        n_accepted;
 	size_t                        n_open;     /* not settled */
 	size_t                        n_chunks;   /* that no reply has come to yet */
 	struct smtp_client_data       data;
 	bool                          needs_utf8;
 	bool                          is_chunked;
+	bool                          is_open;    /* from begin to DONE */
 	bool                          is_tried;   /* MAIL was answered */
+	bool                          is_begun;   /* with 250 */
 	bool                          is_ended;   /* the end of the data was said */
 	bool                          is_in_doubt;
 };
@@ -124,13 +123,10 @@ void smtp_client_end(struct smtp_client *c, enum smtp_client_fault fault,
     struct status status, struct bytes text);
 /* The same, and the reason is the reply. */
 void smtp_client_end_by_reply(struct smtp_client *c, enum smtp_client_fault fault);
-/* Either of them, said good-bye: the server has nothing to wait for. */
+/* Either of them behind QUIT, where the server listens for commands. */
 void smtp_client_part(struct smtp_client *c, enum smtp_client_fault fault,
     struct status status, struct bytes text);
 void smtp_client_part_by_reply(struct smtp_client *c, enum smtp_client_fault fault);
-
-/* A line of the reply to EHLO behind the first. */
-void smtp_client_take_offer(struct smtp_client *c, struct bytes line);
 
 /* How a reply is taken, c->reply; each for the cells of the table in smtp_client.c. */
 typedef void smtp_client_taker(struct smtp_client *c);
@@ -145,10 +141,11 @@ smtp_client_taker smtp_client_mail_done, smtp_client_mail_refused;
 smtp_client_taker smtp_client_rcpt_done, smtp_client_rcpt_refused;
 smtp_client_taker smtp_client_data_go, smtp_client_data_refused;
 smtp_client_taker smtp_client_chunk_done, smtp_client_chunk_refused;
-smtp_client_taker smtp_client_last_chunk_done;
 smtp_client_taker smtp_client_message_done, smtp_client_message_refused;
 smtp_client_taker smtp_client_empty_end;
 
+/* Say EHLO. */
+void smtp_client_hello(struct smtp_client *c);
 /* Begin AUTH, where the policy has a user; else the session is READY. */
 void smtp_client_auth_begin(struct smtp_client *c);
 
@@ -156,9 +153,9 @@ void smtp_client_auth_begin(struct smtp_client *c);
 bool smtp_client_transaction_speak(struct smtp_client *c);
 /* Whether smtp_client_body may be called. */
 bool smtp_client_transaction_wants_body(const struct smtp_client *c);
-/* Every recipient without an outcome gets this one. */
-void smtp_client_transaction_settle(struct smtp_client *c, enum outcome_kind kind,
-    struct status status, struct bytes text, bool is_reply);
+/* The connection has ended: every recipient without an outcome gets the fault as one. */
+void smtp_client_transaction_lose(
+    struct smtp_client *c, struct status status, bool is_reply);
 
 /* MAIL, or RCPT for recipient i. */
 void smtp_client_envelope_mail(struct smtp_client *c);

@@ -107,10 +107,10 @@ smtp_client_reply_next(
 
 	if (r->is_whole)
 		restart(r);
+	*line = bytes_first(front, lf);
 	if (lf == front.n)
 		return lf == SMTP_CLIENT_LINE_MAX ? SMTP_CLIENT_REPLY_LONG_LINE
 		                                  : SMTP_CLIENT_REPLY_MORE;
-	*line = bytes_first(front, lf);
 	if (lf > 0 && line->p[lf - 1] == '\r')
 		line->n--;
 	*input = bytes_from(*input, lf + 1);

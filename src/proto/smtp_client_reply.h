@@ -38,7 +38,7 @@ void smtp_client_reply_finish(struct smtp_client_reply *r);
 /*
  * Take a line off the front of *input; behind a whole reply it begins the next. CRLF ends it,
  * or LF alone. *line, a view of the input, is its text as it came, without code and line end;
- * when it is MALFORMED or OTHER_CODE the whole of it.
+ * of what cannot be read the whole line, so far as it is there.
  */
 enum smtp_client_reply_result smtp_client_reply_next(
     struct smtp_client_reply *r, struct bytes *input, struct bytes *line);

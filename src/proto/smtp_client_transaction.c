@@ -1,223 +1,230 @@
-/*
- * One message: what is said of it and when, and what each reply means for its
- * recipients.
- */
+/* One message on its way: the order of its commands, and what their replies mean. */
 #include "proto/smtp_client_private.h"
 
-static struct smtp_client_transaction *
-open_transaction(struct smtp_client *c)
-{
-	return &c->transaction;
-}
+#include <inttypes.h>
+
+#include "mail/address.h"
 
 /* --- outcomes --- */
 
 static void
-settle_one(struct smtp_client_transaction *t, struct smtp_client_recipient *r,
-    const struct outcome *outcome)
+settle(struct smtp_client_transaction *t, size_t i, const struct outcome *outcome)
 {
+	struct smtp_client_recipient *r = &t->recipients[i];
+
 	if (r->is_settled)
 		return;
 	r->is_settled = true;
 	r->outcome = *outcome;
-	r->outcome.text = arena_copy(
-	    &t->arena, bytes_first(outcome->text, SMTP_CLIENT_TEXT_MAX));
 	t->n_open--;
 }
 
-void
-smtp_client_transaction_settle(struct smtp_client *c, enum outcome_kind kind,
-    struct status status, struct bytes text, bool is_reply)
+static void
+settle_all(struct smtp_client_transaction *t, const struct outcome *outcome)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-	struct outcome outcome = outcome_of(kind, status, text);
-
-	outcome.is_reply = is_reply;
-	for (size_t i = 0; i < t->out.n_recipients && t->n_open > 0; i++)
-		settle_one(t, &t->recipients[i], &outcome);
+	for (size_t i = 0; i < t->out.n_recipients; i++)
+		settle(t, i, outcome);
 }
 
-/* What the last reply says of a recipient: 4yz later, 5yz never. */
+/* Without memory for its text the outcome stands all the same. */
 static struct outcome
-reply_outcome(const struct smtp_client *c)
+make_outcome(struct smtp_client_transaction *t, enum outcome_kind kind,
+    struct status status, struct bytes text)
 {
-	struct outcome o = outcome_of(
-	    c->reply.code >= 500 ? OUTCOME_FAILED : OUTCOME_DEFERRED,
-	    smtp_client_reply_status(&c->reply), buf_bytes(&c->reply.text));
+	return outcome_of(kind, status, arena_copy(&t->arena, text));
+}
 
-	o.is_reply = true;
-	return o;
+static struct outcome
+outcome_of_reply(struct smtp_client *c)
+{
+	static const enum outcome_kind kinds[] = {
+		[2] = OUTCOME_DELIVERED,
+		[4] = OUTCOME_DEFERRED,
+		[5] = OUTCOME_FAILED,
+	};
+	struct outcome outcome = make_outcome(&c->transaction,
+	    kinds[c->reply.code / 100], smtp_client_reply_status(&c->reply),
+	    buf_bytes(&c->reply.text));
+
+	outcome.is_reply = true;
+	return outcome;
 }
 
 static void
 settle_by_reply(struct smtp_client *c)
 {
-	struct outcome o = reply_outcome(c);
+	struct outcome outcome = outcome_of_reply(c);
 
-	smtp_client_transaction_settle(c, o.kind, o.status, o.text, true);
+	settle_all(&c->transaction, &outcome);
 }
 
-struct outcome
-smtp_client_outcome(const struct smtp_client *c, size_t i)
+static void
+fail_all(struct smtp_client_transaction *t, struct status status, struct bytes text)
 {
-	const struct smtp_client_transaction *t = &c->transaction;
+	struct outcome outcome = make_outcome(t, OUTCOME_FAILED, status, text);
 
-	if (i >= t->out.n_recipients || !t->recipients)
-		return outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 0),
-		    BYTES("it was not begun"));
-	return t->recipients[i].outcome;
+	settle_all(t, &outcome);
 }
 
-bool
-smtp_client_is_untried(const struct smtp_client *c)
+/*
+ * The promise about duplicates: behind the end of the data only the server knows whether it
+ * has taken the message. Where it says that it closes (421) it has not.
+ */
+void
+smtp_client_transaction_lose(
+    struct smtp_client *c, struct status status, bool is_reply)
 {
-	return !c->transaction.is_tried;
+	static const struct bytes doubts[] = {
+		[SMTP_CLIENT_FAULT_LOST] = BYTES_INIT("connection lost after the end "
+			"of the message: it may have been delivered"),
+		[SMTP_CLIENT_FAULT_TIMEOUT] = BYTES_INIT("timed out after the end "
+			"of the message: it may have been delivered"),
+	};
+	struct smtp_client_transaction *t = &c->transaction;
+	struct bytes                    text = buf_bytes(&c->fault_text);
+	struct outcome                  outcome;
+
+	t->is_in_doubt = t->is_ended && t->n_open > 0 && !is_reply;
+	if (t->is_in_doubt && c->fault < sizeof doubts / sizeof *doubts &&
+	    doubts[c->fault].n > 0)
+		text = doubts[c->fault];
+	outcome = make_outcome(t, OUTCOME_DEFERRED, status, text);
+	outcome.is_reply = is_reply;
+	settle_all(t, &outcome);
 }
 
-bool
-smtp_client_is_in_doubt(const struct smtp_client *c)
-{
-	return c->transaction.is_in_doubt;
-}
-
-/* --- begin --- */
+/* --- how a transaction begins --- */
 
 static bool
 is_ascii(struct bytes text)
 {
 	for (size_t i = 0; i < text.n; i++)
-		if ((unsigned char)text.p[i] > 127)
+		if ((unsigned char)text.p[i] > 0x7f)
 			return false;
 	return true;
 }
 
-/* Whatever was accepted long ago: nothing that ends a path or a line is said in one. */
+/* Whether it can stand in a command: nobody gets a line of his own by his address. */
 static bool
 can_be_said(struct bytes address)
 {
-	bool is_quoted = false;
+	enum { MAX = ADDRESS_LOCAL_MAX + 1 + ADDRESS_DOMAIN_MAX };
 
-	for (size_t i = 0; i < address.n; i++) {
-		unsigned char ch = (unsigned char)address.p[i];
-
-		if (ch < ' ' || ch == 0x7f)
+	for (size_t i = 0; i < address.n; i++)
+		if ((unsigned char)address.p[i] < ' ' || address.p[i] == 0x7f)
 			return false;
-		if (ch == '\\' && is_quoted && i + 1 < address.n)
-			i++;
-		else if (ch == '"')
-			is_quoted = !is_quoted;
-		else if (!is_quoted && (ch == '<' || ch == '>' || ch == ' '))
-			return false;
-	}
-	return !is_quoted;
+	return address.n <= MAX;
 }
 
 static bool
-are_addresses_ascii(const struct smtp_transaction_out *out)
+needs_utf8(const struct smtp_transaction_out *out)
 {
-	bool all = is_ascii(out->reverse_path);
+	bool needs = out->smtputf8 || !is_ascii(out->reverse_path);
 
 	for (size_t i = 0; i < out->n_recipients; i++)
-		all = all && is_ascii(out->recipients[i].address);
-	return all;
-}
-
-static bool
-can_all_be_said(const struct smtp_transaction_out *out)
-{
-	bool all = can_be_said(out->reverse_path);
-
-	for (size_t i = 0; i < out->n_recipients; i++)
-		all = all && out->recipients[i].address.n > 0 &&
-		    can_be_said(out->recipients[i].address);
-	return all;
-}
-
-struct refusal {
-	struct status status;
-	const char   *text;
-};
-
-/* What that server cannot take is not tried. NULL: it can. */
-static const struct refusal *
-find_refusal(const struct smtp_client *c)
-{
-	static const struct refusal size = { { 5, 3, 4 },
-		"the message is larger than that server takes" };
-	static const struct refusal utf8 = { { 5, 6, 7 },
-		"the message needs SMTPUTF8, which that server does not offer" };
-	static const struct refusal eight = { { 5, 6, 3 },
-		"the message has 8-bit data, and that server does not offer "
-		"8BITMIME" };
-	static const struct refusal path = { { 5, 1, 3 },
-		"an address cannot be said in SMTP" };
-	const struct smtp_client_transaction *t = &c->transaction;
-
-	if (!can_all_be_said(&t->out))
-		return &path;
-	if (c->offers.size_max > 0 && t->out.size_bytes > c->offers.size_max)
-		return &size;
-	if (t->needs_utf8 && !smtp_client_offers(c, SMTP_OFFER_SMTPUTF8))
-		return &utf8;
-	if (t->out.has_8bit && !smtp_client_offers(c, SMTP_OFFER_8BITMIME))
-		return &eight;
-	return NULL;
+		needs |= !is_ascii(out->recipients[i].address);
+	return needs;
 }
 
 static void
-finish_transaction(struct smtp_client *c)
+refuse_size(struct smtp_client *c)
 {
-	c->state = SMTP_CLIENT_STATE_READY;
-	c->done_due = true;
+	struct smtp_client_transaction *t = &c->transaction;
+	struct buf                      text;
+
+	buf_init(&text, SMTP_CLIENT_TEXT_MAX);
+	buf_addf(&text, "the message has %" PRIu64 " octets, the server takes at most "
+	    "%" PRIu64, t->out.size_bytes, c->offers.size_max);
+	fail_all(t, STATUS(5, 3, 4), buf_bytes(&text));
+	buf_finish(&text);
+}
+
+/* What need not be asked. */
+static void
+refuse_impossible(struct smtp_client *c)
+{
+	struct smtp_client_transaction *t = &c->transaction;
+	const uint64_t                  max = c->offers.size_max;
+	struct outcome                  bad = outcome_of(OUTCOME_FAILED,
+            STATUS(5, 1, 3), BYTES("the address cannot be written in a command"));
+
+	if (!can_be_said(t->out.reverse_path))
+		fail_all(t, STATUS(5, 1, 7),
+		    BYTES("the sender's address cannot be written in a command"));
+	if (max > 0 && t->out.size_bytes > max)
+		refuse_size(c);
+	if (t->needs_utf8 && !smtp_client_offers(c, SMTP_OFFER_SMTPUTF8))
+		fail_all(t, STATUS(5, 6, 7), BYTES("the message needs SMTPUTF8, "
+			"which the server does not offer"));
+	if (t->out.has_8bit && !smtp_client_offers(c, SMTP_OFFER_8BITMIME))
+		fail_all(t, STATUS(5, 6, 3), BYTES("the message has 8-bit data, and "
+			"the server does not offer 8BITMIME"));
+	for (size_t i = 0; i < t->out.n_recipients; i++)
+		if (t->out.recipients[i].address.n == 0 ||
+		    !can_be_said(t->out.recipients[i].address))
+			settle(t, i, &bad);
+}
+
+/* Everything of the last one is forgotten. */
+static bool
+reset(struct smtp_client *c, const struct smtp_transaction_out *out)
+{
+	struct smtp_client_transaction *t = &c->transaction;
+	struct arena                    arena = t->arena;
+
+	arena_reset(&arena);
+	*t = (struct smtp_client_transaction){
+		.out = *out,
+		.arena = arena,
+		.is_open = true,
+		.needs_utf8 = needs_utf8(out),
+		.is_chunked = smtp_client_offers(c, SMTP_OFFER_CHUNKING) &&
+		    smtp_client_offers(c, SMTP_OFFER_PIPELINING),
+	};
+	if (out->n_recipients <= SMTP_CLIENT_RECIPIENTS_MAX)
+		t->recipients = arena_alloc(
+		    &t->arena, out->n_recipients * sizeof *t->recipients);
+	if (t->recipients == NULL)
+		t->out.n_recipients = 0;
+	t->n_open = t->out.n_recipients;
+	return t->recipients != NULL;
 }
 
 void
 smtp_client_begin(struct smtp_client *c, const struct smtp_transaction_out *out)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-	struct arena                    arena = t->arena;
-	const struct refusal           *refusal;
+	bool is_ready = c->state == SMTP_CLIENT_STATE_READY;
 
-	if (c->state == SMTP_CLIENT_STATE_CLOSED)
+	if (!is_ready && c->state != SMTP_CLIENT_STATE_CLOSED)
 		return;
-	arena_reset(&arena);
-	*t = (struct smtp_client_transaction){ .out = *out, .arena = arena };
-	t->recipients = arena_alloc(
-	    &t->arena, out->n_recipients * sizeof *t->recipients);
-	if (t->recipients == NULL) {
-		t->out.n_recipients = 0;
-		smtp_client_part(c, SMTP_CLIENT_FAULT_LOST, STATUS(4, 3, 0),
-		    BYTES("no memory"));
+	if (!reset(c, out)) {
+		smtp_client_end(c, SMTP_CLIENT_FAULT_TEMPORARY, STATUS(4, 3, 0),
+		    BYTES("out of memory, or too many recipients"));
 		return;
 	}
-	t->n_open = out->n_recipients;
-	t->needs_utf8 = out->smtputf8 || !are_addresses_ascii(out);
-	t->is_chunked = smtp_client_offers(c, SMTP_OFFER_CHUNKING) &&
-	    smtp_client_offers(c, SMTP_OFFER_PIPELINING);
-	c->state = SMTP_CLIENT_STATE_TRANSACTION;
-	refusal = find_refusal(c);
-	if (refusal == NULL)
+	if (!is_ready)
 		return;
-	t->is_tried = true;
-	smtp_client_transaction_settle(c, OUTCOME_FAILED, refusal->status,
-	    bytes_of(refusal->text), false);
-	finish_transaction(c);
+	c->state = SMTP_CLIENT_STATE_TRANSACTION;
+	refuse_impossible(c);
+	if (c->transaction.n_open == 0)
+		c->transaction.stage = SMTP_CLIENT_STAGE_END;
 }
 
-/* --- what may be said --- */
+/* --- what is said, and when --- */
 
-/* With PIPELINING commands need not wait for replies, RFC 2920. */
+/* RFC 2920 section 3.1. */
 static bool
 may_speak(const struct smtp_client *c)
 {
-	return c->queue.n == 0 ||
-	    (smtp_client_offers(c, SMTP_OFFER_PIPELINING) &&
-	        c->queue.n < SMTP_CLIENT_RECIPIENTS_MAX);
+	return c->queue.n == 0 || smtp_client_offers(c, SMTP_OFFER_PIPELINING);
 }
 
+/* RFC 2920 section 3.1: RSET may stand in front of others. */
 static bool
 say_mail(struct smtp_client *c)
 {
+	if (!may_speak(c))
+		return false;
 	if (c->reset_due) {
 		c->reset_due = false;
 		smtp_client_say(c, "RSET", SMTP_AWAIT_RSET);
@@ -231,24 +238,45 @@ say_mail(struct smtp_client *c)
 static bool
 say_rcpt(struct smtp_client *c)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
+	struct smtp_client_transaction *t = &c->transaction;
 
-	if (t->n_open == 0 && t->n_accepted == 0)
-		t->stage = SMTP_CLIENT_STAGE_END;
-	else if (t->n_said == t->out.n_recipients)
+	if (t->n_said == t->out.n_recipients) {
 		t->stage = SMTP_CLIENT_STAGE_DATA;
-	else
-		smtp_client_envelope_rcpt(c, t->n_said++);
+		return true;
+	}
+	if (!may_speak(c))
+		return false;
+	if (!t->recipients[t->n_said].is_settled) {
+		t->recipients[t->n_said].is_said = true;
+		smtp_client_envelope_rcpt(c, t->n_said);
+	}
+	t->n_said++;
 	return true;
 }
 
+/* Nobody gets it. What the server knows of it must not become part of the next one. */
+static void
+give_up(struct smtp_client *c)
+{
+	c->reset_due |= c->transaction.is_begun;
+	c->transaction.stage = SMTP_CLIENT_STAGE_END;
+}
+
+/*
+ * With PIPELINING DATA goes out with the envelope, and so does a message of one chunk,
+ * which saves a round trip (RFC 3030 section 4.2). A larger one waits until
+ * somebody is there to take it.
+ */
 static bool
 say_data(struct smtp_client *c)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
+	struct smtp_client_transaction *t = &c->transaction;
+	bool is_small = t->out.size_bytes <= SMTP_CLIENT_BODY_CHUNK;
 
-	if (t->n_open == 0 && t->n_replied == t->n_said) {
-		t->stage = SMTP_CLIENT_STAGE_END;
+	if (!may_speak(c) || (t->is_chunked && !is_small && c->queue.n > 0))
+		return false;
+	if (c->queue.n == 0 && t->n_open == 0) {
+		give_up(c);
 	} else if (t->is_chunked) {
 		t->stage = SMTP_CLIENT_STAGE_BODY;
 	} else {
@@ -259,11 +287,13 @@ say_data(struct smtp_client *c)
 }
 
 static bool
-say_end(struct smtp_client *c)
+finish(struct smtp_client *c)
 {
 	if (c->queue.n > 0)
 		return false;
-	finish_transaction(c);
+	c->transaction.is_open = false;
+	c->state = SMTP_CLIENT_STATE_READY;
+	c->done_due = true;
 	return true;
 }
 
@@ -272,107 +302,103 @@ smtp_client_transaction_speak(struct smtp_client *c)
 {
 	switch (c->transaction.stage) {
 	case SMTP_CLIENT_STAGE_MAIL:
-		return may_speak(c) && say_mail(c);
+		return say_mail(c);
 	case SMTP_CLIENT_STAGE_RCPT:
-		return may_speak(c) && say_rcpt(c);
+		return say_rcpt(c);
 	case SMTP_CLIENT_STAGE_DATA:
-		return may_speak(c) && say_data(c);
+		return say_data(c);
 	case SMTP_CLIENT_STAGE_WAIT:
 	case SMTP_CLIENT_STAGE_BODY:
 		return false;
 	case SMTP_CLIENT_STAGE_END:
-		break;
+		return finish(c);
 	}
-	return say_end(c);
-}
-
-bool
-smtp_client_transaction_wants_body(const struct smtp_client *c)
-{
-	const struct smtp_client_transaction *t = &c->transaction;
-
-	return t->stage == SMTP_CLIENT_STAGE_BODY &&
-	    (!t->is_chunked || t->n_chunks < SMTP_CLIENT_CHUNKS_MAX);
+	return false;
 }
 
 /* --- the message --- */
 
-/* It is never ended: the server has nothing whole that it could keep. */
-static void
-break_off(struct smtp_client *c, enum outcome_kind kind, struct status status,
-    struct bytes text)
+bool
+smtp_client_transaction_wants_body(const struct smtp_client *c)
 {
-	smtp_client_transaction_settle(c, kind, status, text, false);
-	smtp_client_end(c, SMTP_CLIENT_FAULT_NONE, status, text);
+	return c->state == SMTP_CLIENT_STATE_TRANSACTION &&
+	    c->transaction.stage == SMTP_CLIENT_STAGE_BODY &&
+	    c->transaction.n_chunks < SMTP_CLIENT_CHUNKS_MAX;
 }
 
+/* The data is never ended, so the server keeps nothing of it. */
 void
 smtp_client_abort(struct smtp_client *c)
 {
-	if (c->state == SMTP_CLIENT_STATE_TRANSACTION)
-		break_off(c, OUTCOME_DEFERRED, STATUS(4, 3, 0),
-		    BYTES("the message could not be read here"));
+	c->transaction.is_tried = true;
+	smtp_client_end(c, SMTP_CLIENT_FAULT_NONE, STATUS(4, 3, 0),
+	    BYTES("the message cannot be sent: trouble on our side"));
 }
 
-/* False: it must not go out, and the connection has ended. */
+/* Whether that piece was kept back, and all that would follow. */
 static bool
-check_piece(struct smtp_client *c, struct bytes text, bool is_last)
+is_unfit(struct smtp_client *c, struct bytes text, bool is_last)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
+	static const struct bytes reasons[] = {
+		[SMTP_CLIENT_DATA_BARE_CR] = BYTES_INIT("the message contains a bare "
+			"CR, which no server may be sent"),
+		[SMTP_CLIENT_DATA_NUL] = BYTES_INIT("the message contains a NUL, "
+			"which no server may be sent"),
+	};
+	struct smtp_client_transaction *t = &c->transaction;
 	uint64_t                        size = t->data.size_bytes + text.n;
+	enum smtp_client_data_fault     fault =
+	    smtp_client_data_check(&t->data, text, is_last);
 
-	switch (smtp_client_data_check(&t->data, text, is_last)) {
-	case SMTP_CLIENT_DATA_BARE_CR:
-		break_off(c, OUTCOME_FAILED, STATUS(5, 6, 0),
-		    BYTES("the message holds a CR that ends no line; it cannot be "
-		          "sent by SMTP"));
-		return false;
-	case SMTP_CLIENT_DATA_NUL:
-		break_off(c, OUTCOME_FAILED, STATUS(5, 6, 0),
-		    BYTES("the message holds a NUL; it cannot be sent by SMTP"));
-		return false;
-	case SMTP_CLIENT_DATA_FINE:
-		break;
-	}
-	if (size <= t->out.size_bytes &&
-	    (!is_last || size == t->out.size_bytes))
+	if (fault != SMTP_CLIENT_DATA_FINE) {
+		fail_all(t, STATUS(5, 6, 0), reasons[fault]);
+		smtp_client_abort(c);
 		return true;
-	smtp_client_abort(c);
+	}
+	if (size > t->out.size_bytes || (is_last && size < t->out.size_bytes)) {
+		smtp_client_abort(c);
+		return true;
+	}
 	return false;
 }
 
+/* RFC 3030 section 2: the octets of a chunk are counted and nothing is doubled. */
 static void
-add_chunk(struct smtp_client *c, struct bytes text, bool is_last)
+say_chunk(struct smtp_client *c, struct bytes text, bool is_last)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
+	struct smtp_client_transaction *t = &c->transaction;
+	size_t size = smtp_client_data_size(&t->data, text, is_last);
 
-	buf_addf(&c->out, "BDAT %zu%s\r\n",
-	    smtp_client_data_size(&t->data, text, is_last),
-	    is_last ? " LAST" : "");
+	if (size > 0 || is_last) {
+		buf_addf(&c->out, "BDAT %zu%s\r\n", size, is_last ? " LAST" : "");
+		smtp_client_await(
+		    c, is_last ? SMTP_AWAIT_LAST_CHUNK : SMTP_AWAIT_CHUNK);
+		t->n_chunks++;
+	}
 	smtp_client_data_add(&t->data, text, is_last, false, &c->out);
-	t->n_chunks++;
-	smtp_client_await(
-	    c, is_last ? SMTP_AWAIT_LAST_CHUNK : SMTP_AWAIT_CHUNK);
+}
+
+static void
+say_text(struct smtp_client *c, struct bytes text, bool is_last)
+{
+	smtp_client_data_add(&c->transaction.data, text, is_last, true, &c->out);
+	if (is_last)
+		smtp_client_say(c, ".", SMTP_AWAIT_END);
 }
 
 void
 smtp_client_body(struct smtp_client *c, struct bytes text, bool is_last)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-
-	if (c->state != SMTP_CLIENT_STATE_TRANSACTION ||
-	    t->stage != SMTP_CLIENT_STAGE_BODY || !check_piece(c, text, is_last))
+	if (!smtp_client_transaction_wants_body(c) || is_unfit(c, text, is_last))
 		return;
-	if (t->is_chunked)
-		add_chunk(c, text, is_last);
+	if (c->transaction.is_chunked)
+		say_chunk(c, text, is_last);
 	else
-		smtp_client_data_add(&t->data, text, is_last, true, &c->out);
+		say_text(c, text, is_last);
 	if (!is_last)
 		return;
-	if (!t->is_chunked)
-		smtp_client_say(c, ".", SMTP_AWAIT_END);
-	t->is_ended = true;
-	t->stage = SMTP_CLIENT_STAGE_END;
+	c->transaction.is_ended = true;
+	c->transaction.stage = SMTP_CLIENT_STAGE_END;
 }
 
 /* --- replies --- */
@@ -386,75 +412,71 @@ smtp_client_rset_done(struct smtp_client *c)
 void
 smtp_client_mail_done(struct smtp_client *c)
 {
-	open_transaction(c)->is_tried = true;
+	c->transaction.is_tried = true;
+	c->transaction.is_begun = true;
 }
 
-/* What was sent behind it is refused as well; those replies tell nobody anything. */
+/* Behind a refusal only replies to what was said already come. */
+static void
+stop_if_nobody(struct smtp_client *c)
+{
+	struct smtp_client_transaction *t = &c->transaction;
+
+	if (t->n_open == 0 && t->stage == SMTP_CLIENT_STAGE_BODY)
+		give_up(c);
+}
+
 void
 smtp_client_mail_refused(struct smtp_client *c)
 {
-	open_transaction(c)->is_tried = true;
+	c->transaction.is_tried = true;
 	settle_by_reply(c);
+	if (!smtp_client_offers(c, SMTP_OFFER_PIPELINING))
+		c->transaction.stage = SMTP_CLIENT_STAGE_END;
+	stop_if_nobody(c);
 }
 
-/* Nobody takes it: no more of it goes out. */
-static void
-stop_if_unwanted(struct smtp_client *c)
+static size_t
+take_recipient(struct smtp_client_transaction *t)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-
-	if (t->n_accepted == 0 && t->n_replied == t->n_said &&
-	    t->n_said == t->out.n_recipients &&
-	    t->stage == SMTP_CLIENT_STAGE_BODY) {
-		t->stage = SMTP_CLIENT_STAGE_END;
-		c->reset_due = true;
-	}
+	while (!t->recipients[t->n_replied].is_said)
+		t->n_replied++;
+	return t->n_replied++;
 }
 
 void
 smtp_client_rcpt_done(struct smtp_client *c)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-
-	t->recipients[t->n_replied++].is_accepted = true;
-	t->n_accepted++;
+	take_recipient(&c->transaction);
 }
 
+/* RFC 5321 section 4.5.3.1.10: some servers say 552 for too many recipients. */
 void
 smtp_client_rcpt_refused(struct smtp_client *c)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-	struct outcome                  o = reply_outcome(c);
+	struct outcome outcome = outcome_of_reply(c);
 
-	/* RFC 5321 section 4.5.3.1.10: too many recipients, said in the old way */
 	if (c->reply.code == 552) {
-		o.kind = OUTCOME_DEFERRED;
-		o.status.class = 4;
+		outcome.kind = OUTCOME_DEFERRED;
+		outcome.status.class = 4;
 	}
-	settle_one(t, &t->recipients[t->n_replied++], &o);
-	stop_if_unwanted(c);
+	settle(&c->transaction, take_recipient(&c->transaction), &outcome);
+	stop_if_nobody(c);
 }
 
-/* RFC 2920 section 3.1: it was asked for before it was known that nobody takes it. */
+/*
+ * RFC 2920 section 3.1 (6): DATA was said before it was known that nobody is there; a dot by
+ * itself ends it, and nothing is delivered.
+ */
 void
 smtp_client_data_go(struct smtp_client *c)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-
-	if (t->n_open > 0) {
-		t->stage = SMTP_CLIENT_STAGE_BODY;
+	if (c->transaction.n_open > 0) {
+		c->transaction.stage = SMTP_CLIENT_STAGE_BODY;
 		return;
 	}
 	smtp_client_say(c, ".", SMTP_AWAIT_EMPTY_END);
-	t->stage = SMTP_CLIENT_STAGE_END;
-}
-
-void
-smtp_client_data_refused(struct smtp_client *c)
-{
-	settle_by_reply(c);
-	open_transaction(c)->stage = SMTP_CLIENT_STAGE_END;
-	c->reset_due = true;
+	c->transaction.stage = SMTP_CLIENT_STAGE_END;
 }
 
 void
@@ -464,42 +486,77 @@ smtp_client_empty_end(struct smtp_client *c)
 }
 
 void
-smtp_client_chunk_done(struct smtp_client *c)
+smtp_client_data_refused(struct smtp_client *c)
 {
-	open_transaction(c)->n_chunks--;
+	settle_by_reply(c);
+	give_up(c);
 }
 
+void
+smtp_client_chunk_done(struct smtp_client *c)
+{
+	c->transaction.n_chunks--;
+}
+
+/* RFC 3030 section 2: what state the server is in is not known; RSET makes it known. */
 void
 smtp_client_chunk_refused(struct smtp_client *c)
 {
-	open_transaction(c)->n_chunks--;
-	smtp_client_data_refused(c);
+	c->transaction.n_chunks--;
+	settle_by_reply(c);
+	give_up(c);
 }
 
+/*
+ * Delivered: those whom RCPT, and now the message, was accepted for. They get their
+ * notifications of success from the server, if it knows RFC 3461.
+ */
 void
 smtp_client_message_done(struct smtp_client *c)
 {
-	struct smtp_client_transaction *t = open_transaction(c);
-	struct outcome o = outcome_of(OUTCOME_DELIVERED,
-	    smtp_client_reply_status(&c->reply), buf_bytes(&c->reply.text));
+	struct outcome outcome = outcome_of_reply(c);
 
-	o.is_reply = true;
-	o.is_handed_on = smtp_client_offers(c, SMTP_OFFER_DSN);
-	for (size_t i = 0; i < t->out.n_recipients; i++)
-		if (t->recipients[i].is_accepted)
-			settle_one(t, &t->recipients[i], &o);
-	c->n_transactions++;
-}
-
-void
-smtp_client_last_chunk_done(struct smtp_client *c)
-{
-	open_transaction(c)->n_chunks--;
-	smtp_client_message_done(c);
+	outcome.is_handed_on = smtp_client_offers(c, SMTP_OFFER_DSN);
+	c->n_transactions += c->transaction.n_open > 0;
+	settle_all(&c->transaction, &outcome);
 }
 
 void
 smtp_client_message_refused(struct smtp_client *c)
 {
 	settle_by_reply(c);
+}
+
+/* --- what has become of it --- */
+
+struct outcome
+smtp_client_outcome(const struct smtp_client *c, size_t i)
+{
+	const struct smtp_client_transaction *t = &c->transaction;
+	struct outcome                        outcome;
+
+	if (t->recipients != NULL && i < t->out.n_recipients &&
+	    t->recipients[i].is_settled)
+		return t->recipients[i].outcome;
+	/* it never began: without memory, or where the connection was at its end */
+	outcome = outcome_of(OUTCOME_DEFERRED,
+	    STATUS(4, c->fault_status.subject, c->fault_status.detail),
+	    buf_bytes(&c->fault_text));
+	outcome.is_reply = c->fault_is_reply;
+	return outcome;
+}
+
+bool
+smtp_client_is_untried(const struct smtp_client *c)
+{
+	const struct smtp_client_transaction *t = &c->transaction;
+
+	return c->state == SMTP_CLIENT_STATE_CLOSED && t->is_open && !t->is_tried &&
+	    !t->is_in_doubt;
+}
+
+bool
+smtp_client_is_in_doubt(const struct smtp_client *c)
+{
+	return c->transaction.is_in_doubt;
 }

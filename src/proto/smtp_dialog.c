@@ -67,7 +67,9 @@ greet_ehlo(struct smtp_server *s, struct bytes arg)
 	    "250-PIPELINING\r\n"
 	    "250-SIZE %" PRIu64 "\r\n"
 	    "250-8BITMIME\r\n"
-	    "250-CHUNKING\r\n",
+	    "250-CHUNKING\r\n"
+	    "250-DSN\r\n"
+	    "250-SMTPUTF8\r\n",
 	    BYTES_ARG(s->policy->hostname), s->policy->size_max);
 	if (smtp_starttls_is_offered(s))
 		buf_add_string(&s->out, "250-STARTTLS\r\n");
@@ -93,35 +95,50 @@ begin_transaction(struct smtp_server *s, const struct smtp_mail *mail)
 }
 
 static void
-begin_mail(struct smtp_server *s, struct bytes arg)
+take_mail(struct smtp_server *s, const struct smtp_mail *mail)
 {
-	static const struct smtp_reply refusals[] = {
-		[SMTP_ARGUMENT_PATH] = { 501, { 5, 1, 7 },
-		    BYTES_INIT("syntax: MAIL FROM:<address>") },
-		[SMTP_ARGUMENT_VALUE] = { 501, { 5, 5, 4 },
-		    BYTES_INIT("a parameter has no such value") },
-		[SMTP_ARGUMENT_PARAMETER] = { 555, { 5, 5, 4 },
-		    BYTES_INIT("parameter not recognized") },
-	};
-	struct smtp_mail   mail;
-	enum smtp_argument result = smtp_mail_parse(&mail, arg, s->policy->auth);
-
-	if (result != SMTP_ARGUMENT_OK) {
-		smtp_server_reply(s, refusals[result]);
-		return;
-	}
-	if (mail.size > s->policy->size_max) {
+	if (mail->size > s->policy->size_max) {
 		smtp_server_reply(s, SMTP_REPLY(552, 5, 3, 4, "message too large"));
 		return;
 	}
-	begin_transaction(s, &mail);
-	if (smtp_sender_is_asked(s, &mail)) {
-		address_add_canonical(&s->sender, &mail.path);
+	begin_transaction(s, mail);
+	if (smtp_sender_is_asked(s, mail)) {
+		address_add_canonical(&s->sender, &mail->path);
 		s->out.failed |= s->sender.failed;
 		smtp_server_ask(s, SMTP_QUESTION_SENDER);
 	} else {
 		smtp_server_open_transaction(s);
 	}
+}
+
+/* What is wrong with the argument of MAIL or RCPT; bad_path: how that one says it of a path. */
+static struct smtp_reply
+argument_reply(enum smtp_argument result, struct smtp_reply bad_path)
+{
+	static const struct smtp_reply replies[] = {
+		[SMTP_ARGUMENT_VALUE] = { 501, { 5, 5, 4 },
+		    BYTES_INIT("a parameter has no such value") },
+		[SMTP_ARGUMENT_PARAMETER] = { 555, { 5, 5, 4 },
+		    BYTES_INIT("parameter not recognized") },
+		[SMTP_ARGUMENT_UTF8] = { 553, { 5, 6, 7 },
+		    BYTES_INIT("such an address needs SMTPUTF8") },
+	};
+
+	return result == SMTP_ARGUMENT_PATH ? bad_path : replies[result];
+}
+
+static void
+begin_mail(struct smtp_server *s, struct bytes arg)
+{
+	struct smtp_mail   mail;
+	enum smtp_argument result = smtp_mail_parse(&mail, arg, s->policy->auth);
+
+	if (result == SMTP_ARGUMENT_OK)
+		take_mail(s, &mail);
+	else
+		smtp_server_reply(s, argument_reply(result,
+		    SMTP_REPLY(501, 5, 1, 7, "syntax: MAIL FROM:<address>")));
+	smtp_mail_finish(&mail);
 }
 
 /*
@@ -169,28 +186,37 @@ judge_recipient(struct smtp_server *s, const struct address *path)
 	}
 }
 
+/* The line of RCPT need not live on. */
+static void
+take_rcpt(struct smtp_server *s, const struct smtp_rcpt *rcpt)
+{
+	buf_clear(&s->recipient);
+	buf_clear(&s->original);
+	buf_clear(&s->orcpt);
+	address_add_canonical(&s->recipient, &rcpt->path);
+	smtp_path_add(&s->original, &rcpt->path);
+	buf_add_bytes(&s->orcpt, buf_bytes(&rcpt->orcpt));
+	s->notify = rcpt->notify;
+	s->out.failed |=
+	    s->recipient.failed || s->original.failed || s->orcpt.failed;
+	judge_recipient(s, &rcpt->path);
+}
+
 static void
 begin_rcpt(struct smtp_server *s, struct bytes arg)
 {
-	struct address     path;
-	enum smtp_argument result = smtp_rcpt_parse(&path, arg);
+	struct smtp_rcpt   rcpt;
+	enum smtp_argument result =
+	    smtp_rcpt_parse(&rcpt, arg, s->transaction.envelope.smtputf8);
 
-	if (result != SMTP_ARGUMENT_OK)
+	if (result == SMTP_ARGUMENT_OK) {
+		take_rcpt(s, &rcpt);
+	} else {
 		s->transaction.refused_some = true;
-	if (result == SMTP_ARGUMENT_PARAMETER) {
-		smtp_server_reply(s, SMTP_REPLY(555, 5, 5, 4, "parameter not recognized"));
-		return;
+		smtp_server_reply(s, argument_reply(result,
+		    SMTP_REPLY(501, 5, 1, 3, "syntax: RCPT TO:<address>")));
 	}
-	if (result != SMTP_ARGUMENT_OK) {
-		smtp_server_reply(s, SMTP_REPLY(501, 5, 1, 3, "syntax: RCPT TO:<address>"));
-		return;
-	}
-	buf_clear(&s->recipient);
-	buf_clear(&s->original);
-	address_add_canonical(&s->recipient, &path);
-	smtp_path_add(&s->original, &path);
-	s->out.failed |= s->recipient.failed || s->original.failed;
-	judge_recipient(s, &path);
+	smtp_rcpt_finish(&rcpt);
 }
 
 /* What a message is refused for before it comes; NULL when nothing is. */

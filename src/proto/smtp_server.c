@@ -3,6 +3,7 @@
 #include "proto/smtp_server_private.h"
 
 #include "base/printable.h"
+#include "proto/dsn_parameter.h"
 #include "proto/smtp_received.h"
 
 enum { OUTPUT_MAX = 4 * SMTP_OUTPUT_HIGH };
@@ -25,6 +26,7 @@ smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
 	buf_init(&s->sender, SMTP_LINE_MAX);
 	buf_init(&s->recipient, SMTP_LINE_MAX);
 	buf_init(&s->original, SMTP_LINE_MAX);
+	buf_init(&s->orcpt, DSN_ORCPT_MAX);
 	buf_init(&s->decoded, SMTP_BODY_CHUNK);
 	buf_init(&s->body, SMTP_BODY_CHUNK);
 	smtp_transaction_init(&s->transaction, policy->recipients_max);
@@ -38,6 +40,7 @@ release_transaction(struct smtp_server *s)
 	buf_finish(&s->sender);
 	buf_finish(&s->recipient);
 	buf_finish(&s->original);
+	buf_finish(&s->orcpt);
 	buf_finish(&s->decoded);
 	buf_finish(&s->body);
 	s->body_shown = false;
@@ -439,8 +442,14 @@ smtp_server_recipient(const struct smtp_server *s)
 static void
 accept_recipient(struct smtp_server *s)
 {
-	s->out.failed |= !smtp_transaction_add(&s->transaction,
-	    buf_bytes(&s->recipient), buf_bytes(&s->original));
+	const struct envelope_recipient recipient = {
+		.address = buf_bytes(&s->recipient),
+		.original = buf_bytes(&s->original),
+		.orcpt = buf_bytes(&s->orcpt),
+		.notify = s->notify,
+	};
+
+	s->out.failed |= !smtp_transaction_add(&s->transaction, &recipient);
 	smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 5, "ok"));
 }
 
@@ -471,6 +480,18 @@ smtp_server_answer_recipient(
 	smtp_server_reply_recipient(s, refusals[answer]);
 }
 
+/* Our field on top. How a user is known: by AUTH, or as an account. */
+static void
+add_received(struct smtp_server *s)
+{
+	const struct envelope   *e = &s->transaction.envelope;
+	struct smtp_received_from from = { .is_hidden =
+		    s->policy->hide_client && e->user.n > 0,
+		.is_account = s->policy->is_local, .uid = s->uid };
+
+	smtp_received_add(&s->body, s->policy->hostname, e, from);
+}
+
 void
 smtp_server_answer_data(
     struct smtp_server *s, const struct id *id, uint64_t now_ms)
@@ -493,8 +514,7 @@ smtp_server_answer_data(
 	e->arrival_ms = now_ms;
 	s->has_file = true;
 	smtp_intake_begin(s);
-	smtp_received_add(&s->body, s->policy->hostname, e,
-	    s->policy->hide_client && e->user.n > 0);
+	add_received(s);
 	if (!s->is_chunked)
 		smtp_server_reply(s, SMTP_REPLY(354, 0, 0, 0,
 		                         "go on, a dot on a line by itself ends it"));

@@ -204,6 +204,8 @@ on_ask_action(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		.recipient = STORE_ALL,
 		.now_ms = clock_now_ms(),
 	};
+	if (m.action == ACTION_RETRY)
+		schedule_trust_nothing(a->schedule);
 	a->request.done = on_acted;
 	a->request.context = a;
 	desk_commit(a->desk, &a->request);

@@ -111,6 +111,18 @@ agent_deliver(struct agent *a, struct flight *f)
 	agent_has_room(a);
 }
 
+void
+agent_retry_all(struct agent *a)
+{
+	struct msg_retry_all m = { 0 };
+	struct buf           frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_retry_all_add(&frame, &m);
+	peer_send(a->peer, buf_bytes(&frame), NULL, 0);
+	buf_finish(&frame);
+}
+
 static void
 say_finished(struct agent *a, const struct id *id, uint32_t recipient)
 {

@@ -37,6 +37,8 @@ void agent_free(struct agent *a);
 
 /* Deliver it, now or when there is room. */
 void agent_deliver(struct agent *a, struct flight *f);
+/* Of a remote one: MSG_RETRY_ALL. */
+void agent_retry_all(struct agent *a);
 /* The outcome is in the store: it may forget it. */
 void agent_finished(struct agent *a, const struct flight *f);
 /* A flight of it has ended: the next may go. */

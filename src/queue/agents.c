@@ -157,6 +157,13 @@ release_delivering(struct agent *agent)
 }
 
 void
+agents_retry_all(struct agents *a)
+{
+	if (a->remote)
+		agent_retry_all(a->remote);
+}
+
+void
 agents_gone(struct agents *a, struct agent *agent)
 {
 	struct agent **at = &a->first;

@@ -38,6 +38,9 @@ bool agents_deliver(struct agents *a, struct flight *f);
 /* Deliver to another host. */
 void agents_send(struct agents *a, struct flight *f);
 
+/* What other hosts were found to be counts no more. */
+void agents_retry_all(struct agents *a);
+
 /* That one is dead: what it had is released. */
 void agents_gone(struct agents *a, struct agent *agent);
 /* What waits for another host, and has not been handed over, goes back into the store. */

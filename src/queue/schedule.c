@@ -221,6 +221,8 @@ log_outcome(const struct flight *f, const struct outcome *o)
 		event_text(&e, "tls", o->protection);
 	event_status(&e, "status", o->status);
 	event_number(&e, "ms", clock_monotonic_ms() - f->begun_ms);
+	if (o->kind == OUTCOME_FAILED && o->status.class == 4)
+		event_text(&e, "expired", BYTES("yes"));
 	if (o->kind != OUTCOME_DELIVERED || o->is_reply)
 		event_text(&e, "why", o->text);
 	event_end(&e);
@@ -310,9 +312,11 @@ plan(struct flight *f, struct store_finish *end)
 	end->due_ms = next.due_ms;
 	end->is_warned = next.is_late && !f->lease.is_warned;
 	if (next.is_over) {
-		/* RFC 3463 section 3.5: the time expired; the text is the last reason */
+		/*
+		 * RFC 3463 section 3.5: rather than X.4.7, the time expired, the code of
+		 * the actual problem, which is of class 4.
+		 */
 		end->outcome.kind = OUTCOME_FAILED;
-		end->outcome.status = STATUS(5, 4, 7);
 	}
 }
 
@@ -529,8 +533,15 @@ on_all_due(struct desk_request *r)
 }
 
 void
+schedule_trust_nothing(struct schedule *s)
+{
+	agents_retry_all(&s->agents);
+}
+
+void
 schedule_retry_all(struct schedule *s)
 {
+	schedule_trust_nothing(s);
 	if (s->is_retrying_all)
 		return;
 	s->is_retrying_all = true;

@@ -37,6 +37,8 @@ void schedule_use(struct schedule *s, const struct config *config);
 void schedule_begin(struct schedule *s);
 /* Something may be due: a message was stored, the administrator kicked one. */
 void schedule_wake(struct schedule *s);
+/* What was found out about other hosts counts no more: the administrator wants it tried. */
+void schedule_trust_nothing(struct schedule *s);
 /* Everything that is queued is due now. */
 void schedule_retry_all(struct schedule *s);
 void schedule_pause(struct schedule *s, bool on);

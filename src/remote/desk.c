@@ -285,7 +285,8 @@ put_in_line(struct desk *desk, struct parcel *p)
 	struct destination **at, *d;
 
 	arena_init(&arena, ARENA_MAX);
-	result = itinerary_of(desk->config, p->domain, &arena, &to);
+	result = itinerary_of(desk->config, buf_bytes(&desk->passwords),
+	    p->domain, &arena, &to);
 	if (result == ITINERARY_OK) {
 		at = place(desk, to.key);
 		d = *at ? *at : add_destination(desk, &arena, &to, at);
@@ -344,11 +345,22 @@ on_jobs_changed(void *context)
 	((struct desk *)context)->changed();
 }
 
+/* Who asks for it knows, or hopes, that what was down is up again. */
+static void
+on_retry(void *context)
+{
+	struct desk *desk = context;
+
+	for (struct turn *t = desk->all.next; t != &desk->all; t = t->next)
+		concurrency_retry(&t->destination->concurrency);
+}
+
 static const struct jobs_calls job_calls = {
 	.read = read_parcel,
 	.begin = begin_parcel,
 	.free = free_parcel,
 	.lost = on_queue_lost,
+	.retry = on_retry,
 	.changed = on_jobs_changed,
 };
 
@@ -395,11 +407,15 @@ least(uint64_t a, uint64_t b)
 }
 
 void
-desk_use(struct desk *desk, const struct config *config, struct tls_context *tls)
+desk_use(struct desk *desk, const struct config *config,
+    struct tls_context *tls, struct buf *passwords)
 {
 	retire_all(desk);
 	tls_context_drop(desk->tls);
 	desk->tls = tls;
+	buf_wipe(&desk->passwords);
+	desk->passwords = *passwords;
+	*passwords = (struct buf){ 0 };
 	desk->config = config;
 	desk->max_connections = (size_t)config->remote_connections;
 	/* nobody has them all */

@@ -13,7 +13,7 @@
 enum {
 	BUCKETS = 2048,   /* a power of 2 */
 	TEXT_MAX = 4096,  /* of each text of an outcome */
-	PERMITS = 2,
+	PERMITS = 3,
 };
 
 struct jobs {
@@ -245,6 +245,22 @@ on_gone(struct peer *peer, const char *why, void *context)
 
 /* --- the door --- */
 
+static bool
+on_retry_all(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct jobs         *j = context;
+	struct msg_retry_all m;
+
+	(void)peer;
+	(void)fds;
+	(void)n_fds;
+	if (!msg_retry_all_read(frame, &m) || j->calls->retry == NULL)
+		return false;
+	j->calls->retry(j->context);
+	return true;
+}
+
 struct jobs *
 jobs_new(uv_loop_t *loop, enum message_type type,
     const struct jobs_calls *calls, void *context)
@@ -256,6 +272,7 @@ jobs_new(uv_loop_t *loop, enum message_type type,
 	j->loop = loop;
 	j->permits[0] = (struct peer_permit){ (uint16_t)type, NULL, on_job, 1 };
 	j->permits[1] = (struct peer_permit){ MSG_FINISHED, NULL, on_finished, 0 };
+	j->permits[2] = (struct peer_permit){ MSG_RETRY_ALL, NULL, on_retry_all, 0 };
 	j->calls = calls;
 	j->context = context;
 	random_fill(&j->seed, sizeof j->seed);

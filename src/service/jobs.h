@@ -54,6 +54,8 @@ struct jobs_calls {
 	 * for what is kept. May be NULL.
 	 */
 	void        (*lost)(void *context);
+	/* Everything is to be tried now, whatever was found out before. May be NULL. */
+	void        (*retry)(void *context);
 	/* The queue came or is gone, or a job has come to an end: time to end? */
 	void        (*changed)(void *context);
 };

@@ -16,6 +16,7 @@ struct lookup_question {
 		lookup_connect_answer   *connect;
 		lookup_recipient_answer *recipient;
 		lookup_sender_answer    *sender;
+		lookup_account_answer   *account;
 		lookup_route_answer     *route;
 	} answer;
 	void                   *context;
@@ -37,6 +38,8 @@ fail(struct question *question)
 		q->answer.recipient(RECIPIENT_TRY_LATER, q->context);
 	else if (q->answer_type == MSG_SENDER)
 		q->answer.sender(true, false, q->context);
+	else if (q->answer_type == MSG_ACCOUNT)
+		q->answer.account(true, BYTES(""), q->context);
 	else
 		q->answer.route(NULL, q->context);
 	free(q);
@@ -108,6 +111,25 @@ on_sender(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	q = answered(context, m.q, MSG_SENDER);
 	if (q)
 		q->answer.sender(false, m.is_own == 1, q->context);
+	free(q);
+	return true;
+}
+
+static bool
+on_account(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_account      m;
+	struct lookup_question *q;
+
+	(void)peer;
+	(void)fds;
+	(void)n_fds;
+	if (!msg_account_read(frame, &m))
+		return false;
+	q = answered(context, m.q, MSG_ACCOUNT);
+	if (q)
+		q->answer.account(false, m.name, q->context);
 	free(q);
 	return true;
 }
@@ -195,6 +217,7 @@ static const struct peer_permit permits[] = {
 	{ MSG_CONNECT, NULL, on_connect, 0 },
 	{ MSG_RECIPIENT, NULL, on_recipient, 0 },
 	{ MSG_SENDER, NULL, on_sender, 0 },
+	{ MSG_ACCOUNT, NULL, on_account, 0 },
 	{ MSG_ROUTE, NULL, on_route, 1 },
 };
 
@@ -288,6 +311,22 @@ lookup_sender(struct lookup_client *c, struct bytes user, struct bytes address,
 	q = ask(c, m.q, &frame, MSG_SENDER, context);
 	if (q)
 		q->answer.sender = answer;
+	return q;
+}
+
+struct lookup_question *
+lookup_account(struct lookup_client *c, uint32_t uid,
+    lookup_account_answer *answer, void *context)
+{
+	struct msg_ask_account  m = { question_number(&c->asking.ring), uid };
+	struct lookup_question *q;
+	struct buf              frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_account_add(&frame, &m);
+	q = ask(c, m.q, &frame, MSG_ACCOUNT, context);
+	if (q)
+		q->answer.account = answer;
 	return q;
 }
 

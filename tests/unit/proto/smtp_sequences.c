@@ -180,7 +180,8 @@ offers(const struct session *s, const char *keyword)
 static void
 check_offers(const struct session *s)
 {
-	bool may_starttls = !s->is_secure && s->policy->tls != LISTENER_TLS;
+	bool may_starttls = !s->is_secure && s->policy->tls != LISTENER_TLS &&
+	    s->policy->tls != LISTENER_CLEAR;
 
 	require(s, offers(s, "AUTH") == (s->policy->auth && s->is_secure),
 	    "AUTH is offered under TLS, where it is");
@@ -198,7 +199,8 @@ static void
 check_reply(const struct session *s, enum command c)
 {
 	const struct smtp_policy *p = s->policy;
-	bool is_good = s->code < 400, needs_tls = p->tls != LISTENER_STARTTLS;
+	bool is_good = s->code < 400;
+	bool needs_tls = p->tls >= LISTENER_STARTTLS_REQUIRED;
 
 	if (s->code == 235 || s->code == 334)
 		require(s, p->auth && s->is_secure && !s->is_authenticated,
@@ -284,6 +286,8 @@ play(const struct smtp_policy *policy, const enum command *prefix, size_t n_pref
 		sequence[n_prefix + i] = (enum command)(number % COMMANDS);
 	buf_init(&s.output, 64 * 1024);
 	smtp_server_init(&s.engine, policy, BYTES("192.0.2.1"), BYTES(""), false);
+	if (policy->is_local)
+		smtp_server_account(&s.engine, BYTES("alice"), 1000);
 	s.is_secure = policy->tls == LISTENER_TLS;
 	if (s.is_secure)
 		smtp_server_secured(&s.engine, BYTES("TLSv1.3"));
@@ -323,6 +327,7 @@ policy_of(const char *listener)
 		.hops_max = 100,
 		.tls = is->tls,
 		.auth = is->auth,
+		.is_local = is->is_local,
 	};
 }
 
@@ -380,6 +385,21 @@ submission_wants_tls_first(void **state)
 	assert_true(counts[354] > 1);
 }
 
+/* Who is known by his account is asked for nothing. */
+static void
+local_knows_the_account(void **state)
+{
+	struct smtp_policy policy = policy_of("local");
+	unsigned           counts[CODES];
+
+	(void)state;
+	play_all(&policy, NULL, 0, counts);
+	assert_int_equal(counts[235] + counts[334] + counts[530], 0);
+	assert_int_equal(counts[354], 1); /* EHLO MAIL RCPT DATA */
+	assert_int_equal(counts[220], 0); /* no STARTTLS */
+	assert_true(counts[502] > 0);
+}
+
 int
 main(void)
 {
@@ -387,6 +407,7 @@ main(void)
 		cmocka_unit_test(smtp_never_authenticates),
 		cmocka_unit_test(smtps_authenticates_first),
 		cmocka_unit_test(submission_wants_tls_first),
+		cmocka_unit_test(local_knows_the_account),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
