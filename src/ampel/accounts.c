@@ -15,7 +15,7 @@
 /* A privilege: whose it is, and where its folder lies. */
 struct duty {
 	enum peer_role role;
-	bool           has_auth; /* of a listener with passwords */
+	bool           has_users; /* of a listener that hears no strangers */
 	const char    *account;
 	enum path      place;    /* of its folder */
 	const char    *folder;   /* NULL: it has none */
@@ -28,6 +28,9 @@ static const struct duty duties[] = {
 	{ ROLE_LOOKUP, false, "_ampellookup", PATH_ETC, NULL },
 	{ ROLE_HIQ, false, "_ampelfilter", PATH_CHROOT, "hiq" },
 	{ ROLE_QUEUE, false, "_ampelqueue", PATH_SPOOL, "" },
+	{ ROLE_REMOTE, false, "_ampelremote", PATH_CHROOT, "remote" },
+	{ ROLE_DNS, false, "_ampeldns", PATH_CHROOT, "dns" },
+	{ ROLE_FETCH, false, "_ampelfetch", PATH_CHROOT, "fetch" },
 };
 
 enum { DUTIES = sizeof duties / sizeof duties[0] };
@@ -40,7 +43,7 @@ find_duty(enum peer_role role, struct bytes instance)
 {
 	for (size_t i = 0; i < DUTIES; i++)
 		if (duties[i].role == role &&
-		    duties[i].has_auth == role_needs_auth(instance))
+		    duties[i].has_users == role_has_users(instance))
 			return &duties[i];
 	return NULL;
 }
@@ -52,11 +55,14 @@ is_needed(const struct config *config, const struct duty *duty)
 	switch (duty->role) {
 	case ROLE_SMTPD:
 	case ROLE_POP3D:
-		return role_is_served(config, duty->role, duty->has_auth);
+		return role_is_served(config, duty->role, duty->has_users);
 	case ROLE_HIQ:
 		return config->n_filter > 0;
 	case ROLE_LOOKUP:
 	case ROLE_QUEUE:
+	case ROLE_REMOTE:
+	case ROLE_DNS:
+	case ROLE_FETCH:
 		return true;
 	case ROLE_NONE:
 	case ROLE_DELIVER:

@@ -1,9 +1,12 @@
 #include "ampel/ask.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ampel/command.h"
 #include "io/peer.h"
 #include "io/socket_address.h"
 #include "mail/paths.h"
@@ -64,4 +67,30 @@ bool
 ask_receive(int socket, char *buffer, struct bytes *frame, int *fds)
 {
 	return peer_receive_blocking(socket, buffer, frame, fds, 0);
+}
+
+int
+ask_door(const struct config *config, enum command_verb verb, char *buffer,
+    int *code)
+{
+	int             fds[FRAME_DESCRIPTORS] = { -1, -1, -1, -1 };
+	int             supervisor = ask_connect(config, NULL);
+	struct bytes    frame;
+	struct msg_done m;
+
+	if (supervisor < 0) {
+		fprintf(stderr, "ampel: the server does not run (%s)\n",
+		    strerror(errno));
+		*code = EX_ABSENT;
+		return -1;
+	}
+	*code = EX_LATER;
+	if (ask_send(supervisor, verb, NULL, 0) &&
+	    ask_receive(supervisor, buffer, &frame, fds) &&
+	    msg_done_read(frame, &m) && m.exit_code) {
+		*code = m.exit_code;
+		fprintf(stderr, "ampel: %.*s\n", BYTES_ARG(m.text));
+	}
+	close(supervisor);
+	return fds[0];
 }

@@ -21,4 +21,11 @@ bool ask_send(int socket, enum command_verb verb, char *const *names, size_t n);
  */
 bool ask_receive(int socket, char *buffer, struct bytes *frame, int *fds);
 
+/*
+ * A neighbour itself, by way of the supervisor: verb is VERB_QUEUE or VERB_DNS, buffer
+ * has FRAME_MAX bytes. A socket; or -1, the exit code is then in *code, and why was said.
+ */
+int ask_door(const struct config *config, enum command_verb verb, char *buffer,
+    int *code);
+
 #endif

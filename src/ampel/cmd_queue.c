@@ -8,8 +8,10 @@
 #include "ampel/command.h"
 #include "ampel/config_load.h"
 #include "ampel/output.h"
+#include "ampel/queue_shape.h"
 #include "base/buf.h"
 #include "base/printable.h"
+#include "io/clock.h"
 #include "io/file.h"
 #include "io/memfile.h"
 #include "io/peer.h"
@@ -61,7 +63,7 @@ close_door(struct queue_door *d)
 		close(d->socket);
 }
 
-/* Send a frame and read its DONE. *fd is the descriptor that came, or -1. */
+/* Send a frame, read its DONE and show what it says. *fd is the descriptor that came, or -1. */
 static int
 ask_done(struct queue_door *d, const struct buf *frame, int *fd)
 {
@@ -79,6 +81,8 @@ ask_done(struct queue_door *d, const struct buf *frame, int *fd)
 	*fd = fds[0];
 	if (m.exit_code)
 		fprintf(stderr, "ampel: %.*s\n", BYTES_ARG(m.text));
+	else if (m.text.n > 0)
+		printf("%.*s\n", BYTES_ARG(m.text));
 	return m.exit_code;
 }
 
@@ -237,6 +241,40 @@ do_list(struct queue_door *d, const struct command *c, const struct id *id)
 	return code;
 }
 
+struct shaping {
+	struct queue_shape shape;
+	uint64_t           now_ms;
+	bool               failed;
+};
+
+/* What is held waits for nobody but the administrator. */
+static void
+shape_row(const struct msg_row *row, void *context)
+{
+	struct shaping *s = context;
+	uint64_t        age_ms = 0;
+
+	if (row->state == ROW_HELD || s->failed)
+		return;
+	if (s->now_ms > row->arrival_ms)
+		age_ms = s->now_ms - row->arrival_ms;
+	s->failed = !queue_shape_add(&s->shape, row->address, age_ms);
+}
+
+static int
+do_shape(struct queue_door *d, const struct command *c)
+{
+	struct shaping s = { .now_ms = clock_now_ms() };
+	int            code = for_each_row(d, shape_row, &s);
+
+	if (s.failed)
+		code = output_complain(EX_LATER, "the shape", "no memory");
+	if (code == EX_GOOD)
+		queue_shape_print(&s.shape, c->json);
+	queue_shape_finish(&s.shape);
+	return code;
+}
+
 static int
 do_cat(struct queue_door *d, const struct id *id)
 {
@@ -267,11 +305,12 @@ do_cat(struct queue_door *d, const struct id *id)
 	return code;
 }
 
+/* Without an id: on all messages. */
 static int
 do_action(struct queue_door *d, enum queue_action action, const struct id *id)
 {
 	struct msg_ask_action m = { (uint8_t)action,
-		id_bytes(id) };
+		id ? id_bytes(id) : BYTES("") };
 	struct buf            frame;
 	int                   fd, code;
 
@@ -286,15 +325,17 @@ do_action(struct queue_door *d, enum queue_action action, const struct id *id)
 
 static const struct {
 	const char       *word;
-	enum { LIST, SHOW, CAT, ACT } what;
+	enum { LIST, SHAPE, SHOW, CAT, ACT } what;
 	enum queue_action action;
 	int               args;
 } words[] = {
 	{ "list", LIST, 0, 0 },
+	{ "shape", SHAPE, 0, 0 },
 	{ "show", SHOW, 0, 1 },
 	{ "cat", CAT, 0, 1 },
 	{ "hold", ACT, ACTION_HOLD, 1 },
 	{ "release", ACT, ACTION_RELEASE, 1 },
+	{ "retry", ACT, ACTION_RETRY, 0 },
 	{ "retry", ACT, ACTION_RETRY, 1 },
 	{ "remove", ACT, ACTION_REMOVE, 1 },
 };
@@ -314,6 +355,9 @@ run_word(const struct command *c, size_t w, const struct id *id)
 		switch (words[w].what) {
 		case LIST:
 			code = do_list(&d, c, NULL);
+			break;
+		case SHAPE:
+			code = do_shape(&d, c);
 			break;
 		case SHOW:
 			code = do_list(&d, c, id);
@@ -343,9 +387,9 @@ cmd_queue(const struct command *c)
 			    "characters)\n", c->argv[1]);
 			return EX_MISUSE;
 		}
-		return run_word(c, w, &id);
+		return run_word(c, w, words[w].args == 1 ? &id : NULL);
 	}
-	fprintf(stderr, "usage: ampel queue list | "
+	fprintf(stderr, "usage: ampel queue list | shape | retry | "
 	    "show|cat|hold|release|retry|remove ID\n");
 	return EX_MISUSE;
 }

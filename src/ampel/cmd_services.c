@@ -308,6 +308,7 @@ run_without_server(const struct command *c, const struct config *config,
 		return show_all_stopped(c, config, services, "stopped", true);
 	case VERB_RELOAD:
 	case VERB_QUEUE:
+	case VERB_DNS:
 		break;
 	}
 	fprintf(stderr, "ampel: the server does not run\n");

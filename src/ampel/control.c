@@ -267,12 +267,12 @@ say_status(struct asker *a)
 }
 
 static void
-hand_out_queue(struct asker *a)
+hand_out(struct asker *a, enum peer_role role, const char *absent)
 {
-	int fd = wiring_admin(a->control->supervisor);
+	int fd = wiring_admin(a->control->supervisor, role);
 
 	if (fd < 0) {
-		say_done(a, 75, "the queue is not there at the moment", -1);
+		say_done(a, 75, absent, -1);
 		return;
 	}
 	say_done(a, 0, "", fd);
@@ -328,7 +328,7 @@ on_command(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (!msg_command_read(frame, &m) || m.verb > VERB_QUEUE || a->is_waiting)
+	if (!msg_command_read(frame, &m) || m.verb > VERB_DNS || a->is_waiting)
 		return false;
 	a->verb = (enum command_verb)m.verb;
 	a->is_second_half = a->failed = a->is_killed = false;
@@ -341,7 +341,10 @@ on_command(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		say_status(a);
 		break;
 	case VERB_QUEUE:
-		hand_out_queue(a);
+		hand_out(a, ROLE_QUEUE, "the queue is not there at the moment");
+		break;
+	case VERB_DNS:
+		hand_out(a, ROLE_DNS, "the resolver is not there at the moment");
 		break;
 	case VERB_RELOAD:
 		a->is_waiting = true;

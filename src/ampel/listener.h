@@ -19,6 +19,7 @@ struct listener {
 	char             name[64];
 	char             address[128];
 	int              socket;
+	bool             is_path; /* address is one, of a Unix socket: ours to remove */
 };
 
 /*

@@ -23,7 +23,9 @@ static const struct {
 	{ "status", cmd_services, NULL },
 	{ "zap", cmd_services, NULL },
 	{ "queue", cmd_queue,
-	    "queue list|show ID|cat ID|hold ID|release ID|retry ID|remove ID" },
+	    "queue list|shape|show ID|cat ID|hold ID|release ID|retry [ID]|remove ID" },
+	{ "why", cmd_why, "why ID [--log FILE]" },
+	{ "dns", cmd_dns, "dns lookup NAME TYPE" },
 	{ "user", cmd_user,
 	    "user add NAME|remove NAME|list|passwd NAME|check NAME|"
 	    "import-shadow [--force] FILE" },

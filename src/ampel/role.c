@@ -6,7 +6,7 @@ static const struct {
 	const char      *program;
 	const char      *name;
 	enum config_part part;
-	bool             faces_network;
+	bool             is_jailed;
 } roles[] = {
 	[ROLE_SMTPD] = { "ampel-smtpd", "smtpd", PART_SMTPD, true },
 	[ROLE_LOOKUP] = { "ampel-lookup", "lookup", PART_LOOKUP, false },
@@ -16,6 +16,9 @@ static const struct {
 	[ROLE_AUTH] = { "ampel-auth", "auth", PART_AUTH, false },
 	[ROLE_POP3D] = { "ampel-pop3d", "pop3d", PART_POP3D, true },
 	[ROLE_MAILBOX] = { "ampel-mailbox", "mailbox", PART_MAILBOX, false },
+	[ROLE_REMOTE] = { "ampel-remote", "remote", PART_REMOTE, true },
+	[ROLE_DNS] = { "ampel-dns", "dns", PART_DNS, true },
+	[ROLE_FETCH] = { "ampel-fetch", "fetch", PART_FETCH, true },
 };
 
 const char *
@@ -37,9 +40,15 @@ role_part(enum peer_role role)
 }
 
 bool
-role_faces_network(enum peer_role role)
+role_is_jailed(enum peer_role role)
 {
-	return roles[role].faces_network;
+	return roles[role].is_jailed;
+}
+
+bool
+role_is_listener(enum peer_role role)
+{
+	return role == ROLE_SMTPD || role == ROLE_POP3D;
 }
 
 enum peer_role
@@ -60,11 +69,19 @@ role_needs_auth(struct bytes listener)
 }
 
 bool
-role_is_served(const struct config *config, enum peer_role role, bool has_auth)
+role_has_users(struct bytes listener)
+{
+	const struct listener_policy *policy = listener_policy(listener);
+
+	return policy && (policy->auth || policy->is_local);
+}
+
+bool
+role_is_served(const struct config *config, enum peer_role role, bool has_users)
 {
 	for (size_t i = 0; i < config->n_listen; i++)
 		if (role_of_listener(config->listen[i].name) == role &&
-		    role_needs_auth(config->listen[i].name) == has_auth)
+		    role_has_users(config->listen[i].name) == has_users)
 			return true;
 	return false;
 }
@@ -72,6 +89,8 @@ role_is_served(const struct config *config, enum peer_role role, bool has_auth)
 bool
 role_is_auth_needed(const struct config *config)
 {
-	return role_is_served(config, ROLE_SMTPD, true) ||
-	    role_is_served(config, ROLE_POP3D, true);
+	for (size_t i = 0; i < config->n_listen; i++)
+		if (role_needs_auth(config->listen[i].name))
+			return true;
+	return false;
 }

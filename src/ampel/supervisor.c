@@ -19,6 +19,7 @@
 #include "ampel/pidfile.h"
 #include "ampel/reload.h"
 #include "ampel/role.h"
+#include "ampel/secrets.h"
 #include "ampel/service_list.h"
 #include "ampel/tls_keys.h"
 #include "ampel/want.h"
@@ -42,6 +43,7 @@ notify(struct supervisor *s, const char *text)
 	s->notify = -1;
 	/* The terminal belongs to whoever typed "start": we log elsewhere now. */
 	dup2(s->log, STDERR_FILENO);
+	log_open("ampel"); /* it may be a file now */
 }
 
 void
@@ -108,7 +110,7 @@ static void
 connect_instance(struct supervisor *s, struct instance *i)
 {
 	wiring_connect(s, i);
-	if (role_faces_network(i->role))
+	if (role_is_listener(i->role))
 		listener_hand_out(s->listeners, i);
 }
 
@@ -120,7 +122,7 @@ use_or_update(struct supervisor *s, struct instance *i, uint64_t generation,
 	if (generation == s->generation)
 		instance_use(i, generation);
 	else if (is_first)
-		instance_send_config(i, s->config, s->keys, s->generation);
+		instance_send_config(i, s->config, s->secrets, s->generation);
 }
 
 void
@@ -235,6 +237,16 @@ stop_role(struct supervisor *s, enum peer_role role)
 }
 
 static bool
+stop_roles(struct supervisor *s, const enum peer_role *roles, size_t n)
+{
+	bool gone = true;
+
+	for (size_t i = 0; i < n && roles[i] != ROLE_NONE; i++)
+		gone = stop_role(s, roles[i]) && gone;
+	return gone;
+}
+
+static bool
 stop_helpers(struct supervisor *s)
 {
 	bool gone = true;
@@ -269,23 +281,23 @@ void
 supervisor_stop(struct supervisor *s)
 {
 	/* A step begins when the one before is done. A session ends its mailbox. */
-	static const enum peer_role steps[][2] = {
+	static const enum peer_role steps[][3] = {
 		{ ROLE_SMTPD, ROLE_POP3D },
 		{ ROLE_HIQ, ROLE_MAILBOX },
-		{ ROLE_QUEUE, ROLE_AUTH },
+		/* remote ends or gives back what the queue waits for */
+		{ ROLE_QUEUE, ROLE_AUTH, ROLE_REMOTE },
 		{ ROLE_DELIVER, ROLE_LOOKUP },
+		{ ROLE_FETCH },
+		{ ROLE_DNS },
 	};
 
 	s->phase = PHASE_STOPPING;
 	reload_abandon(s);
 	listener_close(&s->listeners, NULL);
 	stop_unbegun(s);
-	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		bool first_gone = stop_role(s, steps[i][0]);
-
-		if (!stop_role(s, steps[i][1]) || !first_gone)
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+		if (!stop_roles(s, steps[i], 3))
 			return;
-	}
 	if (!stop_helpers(s))
 		return;
 	if (control_finish(s->control))
@@ -316,6 +328,23 @@ on_hangup(uv_signal_t *signal, int number)
 	supervisor_reload(signal->data, log_reload, NULL);
 }
 
+/* Everything in the queue is due now. */
+static void
+on_alarm(uv_signal_t *signal, int number)
+{
+	const struct supervisor *s = signal->data;
+	struct instance         *queue = instance_find(s, ROLE_QUEUE, NULL);
+	struct buf               frame;
+
+	(void)number;
+	if (queue == NULL || queue->state != INSTANCE_READY)
+		return;
+	buf_init(&frame, FRAME_MAX);
+	msg_retry_all_add(&frame, &(struct msg_retry_all){ 0 });
+	instance_send(queue, &frame, NULL, 0);
+	buf_finish(&frame);
+}
+
 /* --- before anything runs --- */
 
 /* Root gives it its account. False: there is none. */
@@ -340,7 +369,7 @@ add_program(struct supervisor *s, enum peer_role role, struct bytes name)
 	char             folder[PATHS_MAX];
 	bool             has = account_folder(s->config, role, name, folder);
 	struct instance *i = instance_new(s, role, name, has ? folder : NULL,
-	    role_faces_network(role));
+	    role_is_jailed(role));
 
 	if (i == NULL)
 		return false;
@@ -398,8 +427,17 @@ add_helpers(struct supervisor *s)
 static bool
 add_programs(struct supervisor *s)
 {
-	return add_helpers(s) && add_program(s, ROLE_LOOKUP, BYTES("lookup")) &&
-	    add_program(s, ROLE_QUEUE, BYTES("queue")) &&
+	/* those that every server has */
+	static const enum peer_role always[] = {
+		ROLE_LOOKUP, ROLE_QUEUE, ROLE_DNS, ROLE_FETCH, ROLE_REMOTE,
+	};
+
+	for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+		if (!add_program(s, always[i], bytes_of(role_name(always[i]))))
+			return false;
+	if (s->is_send_stopped)
+		instance_find(s, ROLE_REMOTE, NULL)->is_wanted = false;
+	return add_helpers(s) &&
 	    (s->config->n_filter == 0 || supervisor_add_judge(s)) &&
 	    (!role_is_auth_needed(s->config) ||
 	        add_program(s, ROLE_AUTH, BYTES("auth")));
@@ -442,8 +480,8 @@ prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
 		snprintf(error, size, "no memory");
 		return EXIT_TROUBLE;
 	}
-	s->keys = tls_keys_load(s->config, NULL, error, size);
-	if (s->keys == NULL)
+	s->secrets = secrets_load(s->config, NULL, error, size);
+	if (s->secrets == NULL)
 		return EXIT_CONFIG;
 	return open_listeners(s, error, size) ? 0 : EXIT_CONFIG;
 }
@@ -454,10 +492,12 @@ watch_signals(struct supervisor *s)
 	uv_signal_init(&s->loop, &s->term);
 	uv_signal_init(&s->loop, &s->interrupt);
 	uv_signal_init(&s->loop, &s->hangup);
-	s->term.data = s->interrupt.data = s->hangup.data = s;
+	uv_signal_init(&s->loop, &s->alarm);
+	s->term.data = s->interrupt.data = s->hangup.data = s->alarm.data = s;
 	uv_signal_start(&s->term, on_stop_signal, SIGTERM);
 	uv_signal_start(&s->interrupt, on_stop_signal, SIGINT);
 	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
+	uv_signal_start(&s->alarm, on_alarm, SIGALRM);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -467,7 +507,7 @@ start(struct supervisor *s)
 	if (!s->is_root)
 		log_text("started without root: all programs run as uid %u",
 		    (unsigned)getuid());
-	tls_keys_warn(s->keys);
+	tls_keys_warn(secrets_keys(s->secrets));
 	s->phase = PHASE_HELPERS;
 	for (struct helper *h = s->helpers; h; h = h->next)
 		if (service_is_selected(s, bytes_of(h->name)))
@@ -486,7 +526,7 @@ undo(struct supervisor *s)
 	control_close(s->control);
 	logfile_close();
 	pidfile_release();
-	tls_keys_free(s->keys);
+	secrets_free(s->secrets);
 	config_finish(s->config);
 	free(s->config);
 }

@@ -18,6 +18,10 @@ static const struct {
 	{ ROLE_HIQ, ROLE_QUEUE },
 	{ ROLE_QUEUE, ROLE_LOOKUP },
 	{ ROLE_QUEUE, ROLE_DELIVER },
+	{ ROLE_QUEUE, ROLE_REMOTE },
+	{ ROLE_REMOTE, ROLE_DNS },
+	{ ROLE_REMOTE, ROLE_FETCH },
+	{ ROLE_FETCH, ROLE_DNS },
 	{ ROLE_POP3D, ROLE_LOOKUP },
 	{ ROLE_POP3D, ROLE_AUTH },
 };
@@ -112,15 +116,15 @@ wiring_reconnect_smtpd(struct supervisor *s)
 }
 
 int
-wiring_admin(struct supervisor *s)
+wiring_admin(struct supervisor *s, enum peer_role role)
 {
-	struct instance *queue = instance_find(s, ROLE_QUEUE, NULL);
+	struct instance *asked = instance_find(s, role, NULL);
 	int              pair[2];
 
-	if (queue == NULL || queue->state != INSTANCE_READY ||
+	if (asked == NULL || asked->state != INSTANCE_READY ||
 	    peer_pair(pair) != 0)
 		return -1;
-	send_peer(queue, NULL, ROLE_ADMIN, pair[0]);
+	send_peer(asked, NULL, ROLE_ADMIN, pair[0]);
 	close(pair[0]);
 	return pair[1];
 }

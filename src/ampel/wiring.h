@@ -4,6 +4,8 @@
 #ifndef AMPEL_AMPEL_WIRING_H
 #define AMPEL_AMPEL_WIRING_H
 
+#include "proto/message.h"
+
 struct supervisor;
 struct instance;
 
@@ -14,7 +16,8 @@ struct instance;
 void wiring_connect(struct supervisor *s, struct instance *i);
 /* The judge came or went (reload): every smtpd gets its new neighbour. */
 void wiring_reconnect_smtpd(struct supervisor *s);
-/* One end of a pair for the administrator's command, the other goes to the queue. -1: no queue. */
-int  wiring_admin(struct supervisor *s);
+/* One end of a pair for the administrator's command, the other goes to that program (queue,
+ * dns). -1: it is not there. */
+int  wiring_admin(struct supervisor *s, enum peer_role role);
 
 #endif

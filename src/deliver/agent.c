@@ -7,82 +7,52 @@
 
 #include "deliver/maildir.h"
 #include "io/clock.h"
-#include "io/log.h"
-#include "io/peer.h"
 #include "mail/verdict.h"
 #include "proto/message.h"
-
-enum { JOBS_MAX = 2000 }; /* their list must fit into HELLO */
+#include "service/jobs.h"
 
 /* One delivery that the queue wants, and its texts. */
-struct job {
-	struct job     *next;
+struct task {
+	struct job      job;  /* first: a task is one of these */
+	struct task    *next, *before; /* while it waits for its batch */
+	bool            is_in_line;
 	struct delivery delivery;
-	uint64_t        token;
 	bool            is_yellow;
 	struct bytes    user;
 	char            texts[];
 };
 
-struct job_list {
-	struct job  *first;
-	struct job **last;
-	size_t       n;
-};
-
 struct agent {
-	uv_loop_t           *loop;
 	uv_idle_t            idle;    /* active while something waits */
 	struct users        *users;
 	const struct config *config;  /* NULL: not yet */
 	void               (*changed)(void);
-	struct peer         *queue;   /* NULL: it is gone */
-	bool                 is_stopping;
-	struct job_list      waiting; /* to be delivered */
-	struct job_list      done;    /* outcome known, not acknowledged */
+	struct jobs         *jobs;
+	struct task         *first, *last; /* to be delivered */
 	uint64_t             attempt;
 	uint64_t             outcomes[OUTCOME_EXPANDED + 1];
 };
 
-/* --- jobs --- */
+/* --- tasks --- */
 
 static void
-list_init(struct job_list *list)
+line_up(struct agent *a, struct task *t)
 {
-	*list = (struct job_list){ .last = &list->first };
+	t->next = NULL;
+	t->before = a->last;
+	*(a->last ? &a->last->next : &a->first) = t;
+	a->last = t;
+	t->is_in_line = true;
 }
 
 static void
-list_add(struct job_list *list, struct job *job)
+leave_line(struct agent *a, struct task *t)
 {
-	job->next = NULL;
-	*list->last = job;
-	list->last = &job->next;
-	list->n++;
-}
-
-/* Where the list points to that job; NULL: nowhere. */
-static struct job **
-list_find(struct job_list *list, const struct id *id, uint32_t recipient)
-{
-	struct job **at = &list->first;
-
-	while (*at && ((*at)->delivery.recipient != recipient ||
-	                  !id_equal(&(*at)->delivery.id, id)))
-		at = &(*at)->next;
-	return *at ? at : NULL;
-}
-
-static struct job *
-list_take(struct job_list *list, struct job **at)
-{
-	struct job *job = *at;
-
-	*at = job->next;
-	if (list->last == &job->next)
-		list->last = at;
-	list->n--;
-	return job;
+	if (!t->is_in_line)
+		return;
+	*(t->before ? &t->before->next : &a->first) = t->next;
+	*(t->next ? &t->next->before : &a->last) = t->before;
+	t->is_in_line = false;
 }
 
 static struct bytes
@@ -95,106 +65,58 @@ add_text(char **room, struct bytes text)
 	return copy;
 }
 
-/* Takes the descriptor of the body. NULL: no memory. */
 static struct job *
-new_job(const struct msg_deliver *m, const struct id *id, int *body)
+read_task(struct bytes frame, int *body, void *context)
 {
-	struct job *job = calloc(1,
-	    sizeof *job + m->user.n + m->address.n + m->reverse_path.n);
-	char       *room;
+	struct msg_deliver m;
+	struct id          id;
+	struct task       *t;
+	char              *room;
 
-	if (job == NULL)
+	(void)context;
+	if (!msg_deliver_read(frame, &m) || !id_read(m.id, &id))
 		return NULL;
-	room = job->texts;
-	job->token = m->token;
-	job->is_yellow = m->colour == COLOUR_YELLOW;
-	job->user = add_text(&room, m->user);
-	job->delivery = (struct delivery){
-		.id = *id,
-		.recipient = m->recipient,
-		.repeated = m->repeated != 0,
+	t = calloc(1, sizeof *t + m.user.n + m.address.n + m.reverse_path.n);
+	if (t == NULL)
+		return NULL;
+	room = t->texts;
+	t->job.id = id;
+	t->job.recipient = m.recipient;
+	t->job.token = m.token;
+	t->is_yellow = m.colour == COLOUR_YELLOW;
+	t->user = add_text(&room, m.user);
+	t->delivery = (struct delivery){
+		.id = id,
+		.recipient = m.recipient,
+		.repeated = m.repeated != 0,
 		.body = *body,
-		.size_bytes = m->size,
-		.address = add_text(&room, m->address),
-		.reverse_path = add_text(&room, m->reverse_path),
+		.size_bytes = m.size,
+		.address = add_text(&room, m.address),
+		.reverse_path = add_text(&room, m.reverse_path),
 	};
 	*body = -1;
-	return job;
+	return &t->job;
 }
 
 static void
-free_job(struct job *job)
+free_task(struct job *job, void *context)
 {
-	if (job->delivery.body != -1)
-		close(job->delivery.body);
-	free(job);
-}
+	struct task *t = (struct task *)job;
 
-/* --- what the queue hears --- */
-
-static void
-send_outcome(struct agent *a, const struct job *job)
-{
-	const struct delivery *d = &job->delivery;
-	struct msg_outcome     m = {
-		    .token = job->token,
-		    .id = id_bytes(&d->id),
-		    .recipient = d->recipient,
-		    .kind = (uint8_t)d->outcome.kind,
-		    .class = d->outcome.status.class,
-		    .subject = d->outcome.status.subject,
-		    .detail = d->outcome.status.detail,
-		    .text = d->outcome.text,
-	};
-	struct buf             frame;
-
-	if (a->queue == NULL)
-		return;
-	buf_init(&frame, FRAME_MAX);
-	msg_outcome_add(&frame, &m);
-	if (!frame.failed)
-		peer_send(a->queue, buf_bytes(&frame), NULL, 0);
-	buf_finish(&frame);
-}
-
-static void
-add_jobs(struct buf *b, const struct job_list *list)
-{
-	for (const struct job *job = list->first; job; job = job->next) {
-		frame_add_bytes(b, id_bytes(&job->delivery.id));
-		frame_add_u32(b, job->delivery.recipient);
-	}
-}
-
-/* What it must know before it hands us anything; then what has become of it. */
-static void
-greet(struct agent *a)
-{
-	struct msg_hello m = { .n = (uint32_t)(a->waiting.n + a->done.n) };
-	struct buf       jobs, frame;
-
-	buf_init(&jobs, FRAME_MAX);
-	buf_init(&frame, FRAME_MAX);
-	add_jobs(&jobs, &a->waiting);
-	add_jobs(&jobs, &a->done);
-	m.jobs = buf_bytes(&jobs);
-	msg_hello_add(&frame, &m);
-	if (!jobs.failed && !frame.failed)
-		peer_send(a->queue, buf_bytes(&frame), NULL, 0);
-	buf_finish(&jobs);
-	buf_finish(&frame);
-	for (const struct job *job = a->done.first; job; job = job->next)
-		send_outcome(a, job);
+	leave_line(context, t);
+	if (t->delivery.body != -1)
+		close(t->delivery.body);
+	free(t);
 }
 
 /* --- delivering --- */
 
 /* Which folder it goes to; without one it has ended. */
 static void
-choose_folder(struct agent *a, struct job *job)
+choose_folder(struct agent *a, struct task *t)
 {
-	struct delivery   *d = &job->delivery;
-	const struct user *user = users_find(a->users, job->user);
+	struct delivery   *d = &t->delivery;
+	const struct user *user = users_find(a->users, t->user);
 	struct bytes       yellow = a->config->yellow_folder;
 	const char        *what = "";
 
@@ -204,19 +126,18 @@ choose_folder(struct agent *a, struct job *job)
 		return;
 	}
 	d->folder = users_folder(a->users, user,
-	    job->is_yellow && yellow.n > 0, yellow, &what);
+	    t->is_yellow && yellow.n > 0, yellow, &what);
 	if (d->folder == NULL)
 		delivery_defer(d, errno, what);
 }
 
 static void
-end_job(struct agent *a, struct job *job)
+end_task(struct agent *a, struct task *t)
 {
-	close(job->delivery.body);
-	job->delivery.body = -1;
-	a->outcomes[job->delivery.outcome.kind]++;
-	list_add(&a->done, job);
-	send_outcome(a, job);
+	close(t->delivery.body);
+	t->delivery.body = -1;
+	a->outcomes[t->delivery.outcome.kind]++;
+	jobs_end(a->jobs, &t->job, &t->delivery.outcome);
 }
 
 /* All that waits, as far as it fits into one batch. */
@@ -227,19 +148,20 @@ deliver_batch(struct agent *a)
 		.hostname = a->config->hostname,
 		.attempt = &a->attempt,
 	};
-	struct job *jobs[MAILDIR_BATCH];
+	struct task *tasks[MAILDIR_BATCH];
 
 	users_begin_batch(a->users);
-	while (batch.n < MAILDIR_BATCH && a->waiting.first != NULL) {
-		struct job *job = list_take(&a->waiting, &a->waiting.first);
+	while (batch.n < MAILDIR_BATCH && a->first != NULL) {
+		struct task *t = a->first;
 
-		choose_folder(a, job);
-		jobs[batch.n] = job;
-		batch.v[batch.n++] = &job->delivery;
+		leave_line(a, t);
+		choose_folder(a, t);
+		tasks[batch.n] = t;
+		batch.v[batch.n++] = &t->delivery;
 	}
 	maildir_deliver(&batch);
 	for (size_t i = 0; i < batch.n; i++)
-		end_job(a, jobs[i]);
+		end_task(a, tasks[i]);
 }
 
 static void
@@ -247,99 +169,37 @@ on_idle(uv_idle_t *idle)
 {
 	struct agent *a = idle->data;
 
-	if (a->waiting.first != NULL && a->config != NULL)
+	if (a->first != NULL && a->config != NULL)
 		deliver_batch(a);
-	if (a->waiting.first == NULL || a->config == NULL)
+	if (a->first == NULL || a->config == NULL)
 		uv_idle_stop(&a->idle);
 	a->changed();
 }
 
-/* --- what the queue says --- */
-
-/* A queue that lost our outcome, or never knew of the job, wants it once more. */
-static bool
-is_kept(struct agent *a, const struct msg_deliver *m, const struct id *id)
-{
-	struct job **at = list_find(&a->waiting, id, m->recipient);
-
-	if (at != NULL) {
-		(*at)->token = m->token;
-		return true;
-	}
-	at = list_find(&a->done, id, m->recipient);
-	if (at == NULL)
-		return false;
-	(*at)->token = m->token;
-	send_outcome(a, *at);
-	return true;
-}
-
-static bool
-on_deliver(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
-    void *context)
-{
-	struct agent      *a = context;
-	struct msg_deliver m;
-	struct job        *job;
-	struct id          id;
-
-	(void)peer;
-	if (!msg_deliver_read(frame, &m) || !id_read(m.id, &id) ||
-	    n_fds != 1 || a->waiting.n + a->done.n >= JOBS_MAX)
-		return false;
-	/* what we do not take is given to the process after us */
-	if (a->is_stopping || is_kept(a, &m, &id))
-		return true;
-	job = new_job(&m, &id, &fds[0]);
-	if (job == NULL)
-		return false;
-	list_add(&a->waiting, job);
-	if (a->config != NULL)
-		uv_idle_start(&a->idle, on_idle);
-	return true;
-}
-
-static bool
-on_finished(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
-    void *context)
-{
-	struct agent       *a = context;
-	struct msg_finished m;
-	struct id           id;
-	struct job        **at;
-
-	(void)peer;
-	(void)fds;
-	(void)n_fds;
-	if (!msg_finished_read(frame, &m) || !id_read(m.id, &id))
-		return false;
-	if ((at = list_find(&a->done, &id, m.recipient)) != NULL)
-		free_job(list_take(&a->done, at));
-	/* our HELLO named it, and its outcome is in the store since long ago */
-	else if ((at = list_find(&a->waiting, &id, m.recipient)) != NULL)
-		free_job(list_take(&a->waiting, at));
-	/* else a restarted queue acknowledges both our HELLO and the outcome */
-	a->changed();
-	return true;
-}
-
-static const struct peer_permit permits[] = {
-	{ MSG_DELIVER, NULL, on_deliver, 1 },
-	{ MSG_FINISHED, NULL, on_finished, 0 },
-};
-
 static void
-on_gone(struct peer *peer, const char *why, void *context)
+begin_task(struct job *job, void *context)
 {
 	struct agent *a = context;
 
-	if (a->waiting.n + a->done.n > 0)
-		log_text("the queue is gone (%s): %zu deliveries are kept", why,
-		    a->waiting.n + a->done.n);
-	peer_close(peer);
-	a->queue = NULL;
+	line_up(a, (struct task *)job);
+	if (a->config != NULL)
+		uv_idle_start(&a->idle, on_idle);
+}
+
+static void
+on_changed(void *context)
+{
+	struct agent *a = context;
+
 	a->changed();
 }
+
+static const struct jobs_calls job_calls = {
+	.read = read_task,
+	.begin = begin_task,
+	.free = free_task,
+	.changed = on_changed,
+};
 
 /* --- the agent --- */
 
@@ -350,22 +210,17 @@ agent_new(uv_loop_t *loop, struct users *users, void (*changed)(void))
 
 	if (a == NULL)
 		return NULL;
-	a->loop = loop;
+	a->jobs = jobs_new(loop, MSG_DELIVER, &job_calls, a);
+	if (a->jobs == NULL) {
+		free(a);
+		return NULL;
+	}
 	a->users = users;
 	a->changed = changed;
-	list_init(&a->waiting);
-	list_init(&a->done);
 	random_fill(&a->attempt, sizeof a->attempt);
 	uv_idle_init(loop, &a->idle);
 	a->idle.data = a;
 	return a;
-}
-
-static void
-free_jobs(struct job_list *list)
-{
-	while (list->first != NULL)
-		free_job(list_take(list, &list->first));
 }
 
 static void
@@ -379,9 +234,7 @@ agent_free(struct agent *a)
 {
 	if (a == NULL)
 		return;
-	peer_close(a->queue);
-	free_jobs(&a->waiting);
-	free_jobs(&a->done);
+	jobs_free(a->jobs);
 	uv_close((uv_handle_t *)&a->idle, on_closed);
 }
 
@@ -390,38 +243,32 @@ agent_use(struct agent *a, const struct config *config)
 {
 	a->config = config;
 	users_close_folders(a->users);
-	if (a->waiting.first != NULL)
+	if (a->first != NULL)
 		uv_idle_start(&a->idle, on_idle);
 }
 
 void
 agent_connect(struct agent *a, int socket)
 {
-	peer_close(a->queue);
-	a->queue = peer_open(a->loop, socket, permits,
-	    sizeof permits / sizeof permits[0], on_gone, a);
-	if (a->queue == NULL)
-		close(socket);
-	else
-		greet(a);
+	jobs_connect(a->jobs, socket);
 }
 
 void
 agent_stop(struct agent *a)
 {
-	a->is_stopping = true;
+	jobs_stop(a->jobs);
 }
 
 size_t
 agent_kept(const struct agent *a)
 {
-	return a->waiting.n + a->done.n;
+	return jobs_kept(a->jobs);
 }
 
 bool
 agent_is_connected(const struct agent *a)
 {
-	return a->queue != NULL;
+	return jobs_is_connected(a->jobs);
 }
 
 void

@@ -31,7 +31,7 @@ delivery_end(struct delivery *d, enum outcome_kind kind, struct status status,
 	vsnprintf(d->text, sizeof d->text, format, args);
 	va_end(args);
 	d->step = DELIVERY_ENDED;
-	d->outcome = (struct outcome){ kind, status, bytes_of(d->text) };
+	d->outcome = outcome_of(kind, status, bytes_of(d->text));
 }
 
 void

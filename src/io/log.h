@@ -1,7 +1,7 @@
 /*
  * The log sink: one line, one write(2) to stderr, so that lines of several
  * processes never mix. Who stands behind stderr (journal, file, syslog) is the
- * supervisor's affair. A line that cannot be written is lost; nothing waits for it.
+ * supervisor's affair; only a file needs the time from us. A line that cannot be written is lost; nothing waits for it.
  */
 #ifndef AMPEL_IO_LOG_H
 #define AMPEL_IO_LOG_H
@@ -14,7 +14,10 @@ enum { LOG_LINE_MAX = 4096 };
 void log_line(struct bytes line);
 /* For people: "PROGRAM: text"; control characters become blanks. */
 void log_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Named in log_text's lines; a literal. */
+/*
+ * program, a literal, is named in log_text's lines. When stderr is a regular file each
+ * line gets the time, UTC, in front; call it again when stderr has become another.
+ */
 void log_open(const char *program);
 
 #endif

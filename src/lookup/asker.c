@@ -1,6 +1,7 @@
 #include "lookup/asker.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@ enum {
 	TARGETS_MAX = 16 * 1024 * 1024, /* as much as lookup_client reads */
 	ROUTE_MEMORY = 4096,            /* an extension and an owner */
 	SENDER_MEMORY = 1024 * 1024,    /* the same of all targets of an alias */
+	ACCOUNT_MEMORY = 16 * 1024,     /* a line of passwd */
+	ACCOUNT_NAME_MAX = 255,
 };
 
 /* The handlers' context is the office: an asker has nothing of its own. */
@@ -77,7 +80,7 @@ find_route(struct office *office, struct arena *arena, struct bytes text,
 	office->questions++;
 	tables_refresh(office->tables, office->config, now_ms);
 	*route = (struct route){ .kind = ROUTE_UNKNOWN_USER };
-	if (bytes_find(text, '@') != text.n && !address_parse(text, &address))
+	if (bytes_find(text, '@') != text.n && !address_parse_utf8(text, &address))
 		return;
 	do {
 		arena_reset(arena);
@@ -151,13 +154,47 @@ on_ask_sender(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	tables_refresh(office->tables, office->config, clock_monotonic_ms());
 	arena_init(&arena, SENDER_MEMORY);
 	answer = (struct msg_sender){ .q = m.q };
-	answer.is_own = address_parse(m.address, &address) &&
+	answer.is_own = address_parse_utf8(m.address, &address) &&
 	    directory_is_own(tables_directory(office->tables), &arena, &address,
 	        m.user);
 	buf_init(&b, FRAME_MAX);
 	msg_sender_add(&b, &answer);
 	send_answer(peer, &b, NULL, 0);
 	arena_finish(&arena);
+	return true;
+}
+
+/* Of this host, whoever has mail here. */
+static struct bytes
+account_name(uint32_t uid, char *room, size_t size)
+{
+	struct passwd  account;
+	struct passwd *found = NULL;
+
+	if (getpwuid_r(uid, &account, room, size, &found) != 0 || found == NULL)
+		return BYTES("");
+	return bytes_first(bytes_of(found->pw_name), ACCOUNT_NAME_MAX);
+}
+
+static bool
+on_ask_account(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	static char            room[ACCOUNT_MEMORY];
+	struct office         *office = context;
+	struct msg_ask_account m;
+	struct msg_account     answer;
+	struct buf             b;
+
+	(void)fds;
+	(void)n_fds;
+	if (!msg_ask_account_read(frame, &m))
+		return false;
+	office->questions++;
+	answer = (struct msg_account){ m.q, account_name(m.uid, room, sizeof room) };
+	buf_init(&b, FRAME_MAX);
+	msg_account_add(&b, &answer);
+	send_answer(peer, &b, NULL, 0);
 	return true;
 }
 
@@ -221,6 +258,7 @@ static const struct peer_permit smtpd_permits[] = {
 	{ MSG_ASK_CONNECT, NULL, on_ask_connect, 0 },
 	{ MSG_ASK_RECIPIENT, NULL, on_ask_recipient, 0 },
 	{ MSG_ASK_SENDER, NULL, on_ask_sender, 0 },
+	{ MSG_ASK_ACCOUNT, NULL, on_ask_account, 0 },
 };
 
 static const struct peer_permit pop3d_permits[] = {

@@ -1,6 +1,6 @@
 /*
- * The processes that ask: smtpd whether somebody may connect and whether a
- * recipient exists, the queue where a recipient leads. Each answer is made and sent
+ * The processes that ask: smtpd whether somebody may connect, whether a recipient
+ * exists and what an account is called, the queue where a recipient leads. Each answer is made and sent
  * while the question is read; nothing is ever open.
  */
 #ifndef AMPEL_LOOKUP_ASKER_H

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/number.h"
+#include "mail/address_grammar.h"
 
 enum { LABEL_MAX = 63 }; /* RFC 1035 section 2.3.4 */
 
@@ -13,11 +13,26 @@ enum { LABEL_MAX = 63 }; /* RFC 1035 section 2.3.4 */
  * name says, as many as possible; 0 means that it does not stand there.
  */
 
+static bool
+is_beyond_ascii(char c)
+{
+	return (unsigned char)c >= 0x80;
+}
+
+bool
+address_is_ascii(struct bytes text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if (is_beyond_ascii(text.p[i]))
+			return false;
+	return true;
+}
+
 /* RFC 5322 section 3.2.3. */
 static bool
 is_atext(char c)
 {
-	return byte_is_alpha(c) || byte_is_digit(c) ||
+	return byte_is_alpha(c) || byte_is_digit(c) || is_beyond_ascii(c) ||
 	    (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
@@ -37,15 +52,16 @@ atom_length(struct bytes text)
 	return n;
 }
 
-/* sub-domain = Let-dig [Ldh-str] */
+/* sub-domain = Let-dig [Ldh-str], or a U-label, whose length is that of its A-label */
 static size_t
 label_length(struct bytes text)
 {
 	size_t n = 0;
 
-	while (n < text.n && is_let_dig_or_hyphen(text.p[n]))
+	while (n < text.n &&
+	    (is_let_dig_or_hyphen(text.p[n]) || is_beyond_ascii(text.p[n])))
 		n++;
-	if (n == 0 || n > LABEL_MAX)
+	if (n == 0 || (n > LABEL_MAX && address_is_ascii(bytes_first(text, n))))
 		return 0;
 	return text.p[0] == '-' || text.p[n - 1] == '-' ? 0 : n;
 }
@@ -74,7 +90,8 @@ quoted_length(struct bytes text)
 			return n + 1;
 		if (text.p[n] == '\\')
 			n++;
-		if (n == text.n || !byte_is_print(text.p[n]))
+		if (n == text.n ||
+		    (!byte_is_print(text.p[n]) && !is_beyond_ascii(text.p[n])))
 			return 0;
 	}
 	return 0;
@@ -215,8 +232,8 @@ literal_length(struct bytes text)
 	return is_ipv4(inside) || is_tagged(inside) ? close + 1 : 0;
 }
 
-static size_t
-name_length(struct bytes text)
+size_t
+address_name_length(struct bytes text)
 {
 	size_t n = dotted_length(text, label_length);
 
@@ -228,16 +245,28 @@ domain_length(struct bytes text)
 {
 	if (text.n > 0 && text.p[0] == '[')
 		return literal_length(text);
-	return name_length(text);
+	return address_name_length(text);
 }
 
-static bool
-take_char(struct bytes *rest, char c)
+bool
+address_take_char(struct bytes *rest, char c)
 {
 	if (rest->n == 0 || rest->p[0] != c)
 		return false;
 	*rest = bytes_from(*rest, 1);
 	return true;
+}
+
+bool
+address_is_dot_string(struct bytes local)
+{
+	return local.n > 0 && dotted_length(local, atom_length) == local.n;
+}
+
+bool
+address_local_is_valid(struct bytes local)
+{
+	return local.n > 0 && address_is_ascii(local) && local_length(local) == local.n;
 }
 
 static struct bytes
@@ -250,12 +279,12 @@ take(struct bytes *rest, size_t n)
 }
 
 /* Mailbox = Local-part "@" ( Domain / address-literal ) */
-static bool
-take_mailbox(struct bytes *rest, struct address *out)
+bool
+address_take_mailbox(struct bytes *rest, struct address *out)
 {
 	struct address a = { .local = take(rest, local_length(*rest)) };
 
-	if (a.local.n == 0 || !take_char(rest, '@'))
+	if (a.local.n == 0 || !address_take_char(rest, '@'))
 		return false;
 	a.domain = take(rest, domain_length(*rest));
 	if (a.domain.n == 0 || a.local.n + 1 + a.domain.n > ADDRESS_MAX)
@@ -271,135 +300,17 @@ address_parse(struct bytes text, struct address *out)
 {
 	struct address a;
 
-	if (!take_mailbox(&text, &a) || text.n > 0)
+	if (!address_is_ascii(text) || !address_take_mailbox(&text, &a) ||
+	    text.n > 0)
 		return false;
 	*out = a;
 	return true;
 }
 
-/* [ "@" Domain *( "," "@" Domain ) ":" ] */
-static bool
-take_source_route(struct bytes *rest)
-{
-	if (rest->n == 0 || rest->p[0] != '@')
-		return true;
-	do {
-		if (!take_char(rest, '@') ||
-		    take(rest, name_length(*rest)).n == 0)
-			return false;
-	} while (take_char(rest, ','));
-	return take_char(rest, ':');
-}
-
-/* What stands behind '<'; *rest is left at '>', or anywhere when it is invalid. */
-static enum path_result
-take_path(struct bytes *rest, struct address *out)
-{
-	const struct bytes postmaster = BYTES("postmaster>");
-
-	if (bytes_start(*rest, BYTES(">")))
-		return PATH_NULL;
-	if (bytes_start_nocase(*rest, postmaster)) {
-		out->local = take(rest, postmaster.n - 1);
-		return PATH_POSTMASTER;
-	}
-	if (!take_source_route(rest) || !take_mailbox(rest, out))
-		return PATH_INVALID;
-	return PATH_OK;
-}
-
-enum path_result
-address_parse_path(struct bytes text, struct address *out, struct bytes *rest)
-{
-	struct address   a = { .is_quoted = false };
-	struct bytes     inside = bytes_from(text, 1), behind = inside;
-	enum path_result result;
-
-	if (text.n == 0 || text.p[0] != '<')
-		return PATH_INVALID;
-	result = take_path(&behind, &a);
-	/* section 4.5.3.1.3: the limit counts the source route */
-	if (inside.n - behind.n > ADDRESS_MAX || !take_char(&behind, '>'))
-		return PATH_INVALID;
-	if (result == PATH_INVALID)
-		return PATH_INVALID;
-	*out = a;
-	*rest = behind;
-	return result;
-}
-
-static void
-add_lower(struct buf *b, struct bytes text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		buf_add_char(b, byte_lower(text.p[i]));
-}
-
-/* Quotes off, and the backslashes that quote; plain has room for local.n. */
-static struct bytes
-unquote(struct bytes local, char *plain)
-{
-	size_t n = 0;
-
-	for (size_t i = 1; i + 1 < local.n; i++) {
-		if (local.p[i] == '\\')
-			i++;
-		plain[n++] = local.p[i];
-	}
-	return (struct bytes){ plain, n };
-}
-
-static void
-add_quoted(struct buf *b, struct bytes plain)
-{
-	buf_add_char(b, '"');
-	for (size_t i = 0; i < plain.n; i++) {
-		if (plain.p[i] == '"' || plain.p[i] == '\\')
-			buf_add_char(b, '\\');
-		buf_add_char(b, byte_lower(plain.p[i]));
-	}
-	buf_add_char(b, '"');
-}
-
-static void
-add_local(struct buf *b, const struct address *a)
-{
-	char         room[ADDRESS_LOCAL_MAX];
-	struct bytes plain;
-
-	if (!a->is_quoted) {
-		add_lower(b, a->local);
-		return;
-	}
-	if (a->local.n > sizeof room) { /* not from our parser */
-		b->failed = true;
-		return;
-	}
-	plain = unquote(a->local, room);
-	if (plain.n > 0 && dotted_length(plain, atom_length) == plain.n)
-		add_lower(b, plain);
-	else
-		add_quoted(b, plain);
-}
-
-void
-address_add_canonical(struct buf *b, const struct address *a)
-{
-	struct bytes domain = a->domain;
-
-	add_local(b, a);
-	if (domain.n == 0)
-		return;
-	if (domain.p[domain.n - 1] == '.')
-		domain.n--;
-	buf_add_char(b, '@');
-	add_lower(b, domain);
-}
-
 bool
 address_domain_is_valid(struct bytes domain)
 {
-	return domain.n > 0 && domain_length(domain) == domain.n;
+	return domain.n > 0 && address_is_ascii(domain) && domain_length(domain) == domain.n;
 }
 
 /* A backslash never hides the byte behind it, so quoting need not be undone. */

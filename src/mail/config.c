@@ -4,7 +4,9 @@
 
 #include "mail/config_filter.h"
 #include "mail/listener.h"
+#include "mail/paths.h"
 #include "mail/pipeline.h"
+#include "mail/route.h"
 #include "mail/setting.h"
 #include "mail/suggest.h"
 
@@ -109,6 +111,65 @@ check_address(const struct reader *r, const struct config_block *block,
 		    other->line);
 }
 
+static bool
+has_address(const struct config_block *block)
+{
+	for (const struct config_setting *s = block->settings; s; s = s->next)
+		if (bytes_equal(s->name, BYTES("address")))
+			return true;
+	return false;
+}
+
+/* RUN/local */
+static void
+preset_local_address(const struct reader *r, struct config_listen *listen)
+{
+	struct arena    *arena = &r->config->arena;
+	struct endpoint *address = arena_alloc(arena, sizeof *address);
+	char             path[PATHS_MAX];
+
+	if (address && paths_get(r->config, PATH_LOCAL, BYTES(""), path) &&
+	    endpoint_parse(arena_copy(arena, bytes_of(path)), address))
+		listen->address = (struct endpoint_list){ address, 1 };
+	else
+		add_mistake(r, listen->line,
+		    "the path of the listener \"local\" would be too long");
+}
+
+static void
+check_local_address(const struct reader *r, const struct config_listen *listen)
+{
+	if (listen->address.n > 1 ||
+	    (listen->address.n > 0 && listen->address.v[0].kind != ENDPOINT_UNIX))
+		add_mistake(r, listen->line,
+		    "the listener \"local\" wants one path of a Unix socket, such as "
+		    "\"/run/ampel/local\"");
+}
+
+static bool
+is_local(struct bytes name)
+{
+	const struct listener_policy *policy = listener_policy(name);
+
+	return policy && policy->is_local;
+}
+
+static void
+check_addresses(const struct reader *r, const struct config_block *block,
+    struct config_listen *listen)
+{
+	if (is_local(block->name)) {
+		if (!has_address(block))
+			preset_local_address(r, listen);
+		check_local_address(r, listen);
+		return;
+	}
+	if (!has_address(block))
+		add_mistake(r, block->line, "\"address\" is not set");
+	for (size_t i = 0; i < listen->address.n; i++)
+		check_address(r, block, &listen->address.v[i]);
+}
+
 static void
 read_listen(const struct reader *r, const struct config_block *block)
 {
@@ -122,8 +183,7 @@ read_listen(const struct reader *r, const struct config_block *block)
 		    block->name, block->line, &c->arena, r->mistakes);
 	setting_read_all(SCOPE_LISTEN, block->settings, block->line, listen,
 	    &c->arena, r->mistakes);
-	for (size_t i = 0; i < listen->address.n; i++)
-		check_address(r, block, &listen->address.v[i]);
+	check_addresses(r, block, listen);
 }
 
 /* --- tls, filter and helper --- */
@@ -195,11 +255,104 @@ read_helper(const struct reader *r, const struct config_block *block)
 		    BYTES_ARG(block->name));
 }
 
+/* --- route and dns --- */
+
+/* The first of two for one domain, or NULL. */
+static const struct config_route *
+find_route(const struct config *c, struct bytes domain)
+{
+	for (size_t i = 0; i + 1 < c->n_route; i++)
+		if (bytes_equal(c->route[i].domain, domain))
+			return &c->route[i];
+	return NULL;
+}
+
+static void
+check_secret(const struct reader *r, const struct config_route *route)
+{
+	if (route->user.n > 0 && route->password_file.n == 0)
+		add_mistake(r, route->line, "\"user\" needs a \"password_file\"");
+	if (route->password_file.n > 0 && route->user.n == 0)
+		add_mistake(r, route->line, "\"password_file\" needs a \"user\"");
+	if (route->user.n > 0 && route->tls != ROUTE_TLS_VERIFY)
+		add_mistake(r, route->line,
+		    "a password is sent only to a host that has proved its name: "
+		    "\"user\" needs tls = verify");
+	if (route->user.n > 0 && route->to.n == 0)
+		add_mistake(r, route->line, "\"user\" needs a smart host in \"to\"");
+}
+
+static bool
+is_own_domain(const struct config *c, struct bytes domain)
+{
+	for (size_t i = 0; i < c->domains.n; i++)
+		if (bytes_equal(c->domains.v[i], domain))
+			return true;
+	return false;
+}
+
+static void
+check_route(const struct reader *r, const struct config_route *route)
+{
+	const struct config_route *other = find_route(r->config, route->domain);
+	struct bytes               shown = bytes_first(route->domain, SHOWN_MAX);
+
+	if (!route_domain_is_valid(route->domain))
+		mistakes_add(r->mistakes, &r->config->arena, route->line,
+		    "a route is for a domain such as \"example.net\", for all below "
+		    "one, \".example.net\", or for all, \"*\", not for \"%.*s\"",
+		    BYTES_ARG(shown));
+	else if (other)
+		mistakes_add(r->mistakes, &r->config->arena, route->line,
+		    "there is a route for \"%.*s\" already, at line %u",
+		    BYTES_ARG(shown), other->line);
+	check_secret(r, route);
+	if (is_own_domain(r->config, route->domain))
+		mistakes_add(r->mistakes, &r->config->arena, route->line,
+		    "mail for \"%.*s\" stays here, it is one of the \"domains\": "
+		    "this route is never used", BYTES_ARG(shown));
+}
+
+static struct bytes
+copy_lower(struct arena *arena, struct bytes text)
+{
+	char *copy = arena_string(arena, text);
+
+	for (size_t i = 0; copy && i < text.n; i++)
+		copy[i] = byte_lower(copy[i]);
+	return (struct bytes){ copy, copy ? text.n : 0 };
+}
+
+static void
+read_route(const struct reader *r, const struct config_block *block)
+{
+	struct config       *c = r->config;
+	struct config_route *route = &c->route[c->n_route++];
+
+	route->line = block->line;
+	route->domain = copy_lower(&c->arena, block->name);
+	setting_read_all(SCOPE_ROUTE, block->settings, block->line, route,
+	    &c->arena, r->mistakes);
+	check_route(r, route);
+}
+
+static void
+read_dns(const struct reader *r, const struct config_block *block)
+{
+	struct config *c = r->config;
+
+	if (c->dns.line > 0)
+		mistakes_add(r->mistakes, &c->arena, block->line,
+		    "there is a block \"dns\" already, at line %u", c->dns.line);
+	c->dns.line = block->line;
+	setting_read_all(SCOPE_DNS, block->settings, block->line, &c->dns,
+	    &c->arena, r->mistakes);
+}
+
 /* --- blocks --- */
 
 struct block_kind {
 	const char *name;
-	/* NULL: known, but this version does not offer it. */
 	void      (*read)(const struct reader *r, const struct config_block *block);
 };
 
@@ -208,7 +361,8 @@ static const struct block_kind block_kinds[] = {
 	{ "filter", read_filter },
 	{ "helper", read_helper },
 	{ "tls", read_tls },
-	{ "route", NULL },
+	{ "route", read_route },
+	{ "dns", read_dns },
 };
 
 enum { BLOCK_KINDS = sizeof block_kinds / sizeof block_kinds[0] };
@@ -233,12 +387,7 @@ read_block(const struct reader *r, const struct config_block *block)
 	for (size_t i = 0; i < BLOCK_KINDS; i++) {
 		if (!bytes_equal(block->kind, bytes_of(block_kinds[i].name)))
 			continue;
-		if (block_kinds[i].read)
-			block_kinds[i].read(r, block);
-		else
-			mistakes_add(r->mistakes, &r->config->arena, block->line,
-			    "\"%s\" is not there yet in this version",
-			    block_kinds[i].name);
+		block_kinds[i].read(r, block);
 		return;
 	}
 	add_unknown_block(r, block);
@@ -267,7 +416,9 @@ make_room(struct config *c, const struct config_tree *tree)
 	    count_blocks(tree, BYTES("helper")) * sizeof *c->helper);
 	c->tls = arena_alloc(
 	    &c->arena, count_blocks(tree, BYTES("tls")) * sizeof *c->tls);
-	return c->listen && c->filter && c->helper && c->tls;
+	c->route = arena_alloc(
+	    &c->arena, count_blocks(tree, BYTES("route")) * sizeof *c->route);
+	return c->listen && c->filter && c->helper && c->tls && c->route;
 }
 
 void

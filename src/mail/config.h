@@ -80,6 +80,34 @@ struct config_tls {
 	unsigned          line;
 };
 
+/* How the connection to a server that we send to is protected. */
+enum config_route_tls {
+	ROUTE_TLS_MAY,     /* what its operator publishes (DANE, MTA-STS), else if it offers it */
+	ROUTE_TLS_REQUIRE, /* encrypted, whoever it is */
+	ROUTE_TLS_VERIFY,  /* and its certificate proves its name */
+	ROUTE_TLS_NONE,    /* never, for a host that says it can and cannot */
+};
+
+/* Where mail for other domains goes, instead of to the hosts that DNS names. */
+struct config_route {
+	struct bytes          domain; /* "example.net", ".example.net": all below it, "*": all */
+	/* "host", "[host]" (no MX of it), each with ":port" or without (25). Tried in order.
+	 * Empty: as DNS says. */
+	struct bytes_list     to;
+	enum config_route_tls tls;
+	struct bytes          user;   /* empty: no AUTH; else tls must be verify */
+	struct bytes          password_file; /* absolute; root's, others cannot read it */
+	unsigned              line;
+};
+
+/* The block "dns"; there is at most one. */
+struct config_dns {
+	struct endpoint_list forward;    /* resolvers to ask; empty: from the root down */
+	struct bytes         anchor;     /* file of DS or DNSKEY records; empty: the root's own */
+	struct bytes         root_hints; /* file; empty: those of the Internet */
+	unsigned             line;
+};
+
 struct config {
 	struct arena         arena;    /* owns every view below */
 
@@ -107,6 +135,13 @@ struct config {
 	uint64_t filter_deadline_ms;   /* 120 s from the final dot, waiting included */
 	uint64_t filter_concurrency;   /* 10 messages in the pipeline at once */
 	uint64_t queue_lifetime_ms;    /* 7 d */
+	uint64_t delay_warning_ms;     /* 4 h, 0: none */
+	struct bytes double_bounce_to; /* "postmaster"; empty: discard */
+	uint64_t remote_connections;   /* 100 at once */
+	uint64_t remote_per_destination; /* 20 of them */
+	uint64_t remote_timeout_ms;    /* 5 min for a reply, RFC 5321 section 4.5.3.2 */
+	uint64_t connect_timeout_ms;   /* 30 s */
+	struct bytes authorities;      /* file of certificates in PEM that may vouch for others */
 	uint64_t stop_timeout_ms;      /* 150 s */
 	bool     bounce_single_recipient; /* yes */
 	bool     refuse_relay_probes;     /* yes */
@@ -128,6 +163,9 @@ struct config {
 	size_t                n_helper;
 	struct config_tls    *tls;     /* in the order of the file; the first is the preset */
 	size_t                n_tls;
+	struct config_route  *route;
+	size_t                n_route;
+	struct config_dns     dns;
 };
 
 /*
@@ -152,6 +190,9 @@ enum config_part {
 	PART_AUTH = 32,
 	PART_POP3D = 64,
 	PART_MAILBOX = 128,
+	PART_REMOTE = 256,
+	PART_DNS = 512,
+	PART_FETCH = 1024,
 };
 
 /*

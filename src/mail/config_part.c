@@ -58,6 +58,14 @@ add_filter(struct buf *b, const struct config_filter *filter, enum config_part p
 	buf_add_string(b, "}\n");
 }
 
+static void
+add_route(struct buf *b, const struct config_route *route, enum config_part part)
+{
+	buf_addf(b, "route \"%.*s\" {\n", BYTES_ARG(route->domain));
+	add_settings(b, SCOPE_ROUTE, route, part, "\t");
+	buf_add_string(b, "}\n");
+}
+
 void
 config_add_part(struct buf *b, const struct config *c, enum config_part part)
 {
@@ -67,4 +75,11 @@ config_add_part(struct buf *b, const struct config *c, enum config_part part)
 			add_listen(b, &c->listen[i], part);
 	for (size_t i = 0; part == PART_HIQ && i < c->n_filter; i++)
 		add_filter(b, &c->filter[i], part);
+	for (size_t i = 0; part == PART_REMOTE && i < c->n_route; i++)
+		add_route(b, &c->route[i], part);
+	if (part == PART_DNS && c->dns.line > 0) {
+		buf_add_string(b, "dns {\n");
+		add_settings(b, SCOPE_DNS, &c->dns, part, "\t");
+		buf_add_string(b, "}\n");
+	}
 }

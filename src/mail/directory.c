@@ -134,19 +134,15 @@ directory_set_hostname(struct directory *d, struct bytes hostname)
 static bool
 canonical_of(struct canonical *c, const struct address *address)
 {
-	struct buf   b = buf_in(c->room, sizeof c->room);
-	struct bytes text;
-	size_t       n_domain = without_final_dot(address->domain).n;
+	struct buf b = buf_in(c->room, sizeof c->room);
+	size_t     n_local;
 
-	address_add_canonical(&b, address);
-	text = buf_bytes(&b);
-	if (b.failed || text.n < n_domain)
-		return false;
-	c->domain = bytes_from(text, text.n - n_domain);
-	c->local = bytes_first(text, text.n - n_domain);
-	if (n_domain > 0 && c->local.n > 0)
-		c->local.n--; /* the '@' */
-	return true;
+	address_add_canonical_local(&b, address);
+	n_local = b.len;
+	address_add_canonical_domain(&b, address);
+	c->local = bytes_first(buf_bytes(&b), n_local);
+	c->domain = bytes_from(buf_bytes(&b), n_local);
+	return !b.failed;
 }
 
 /* A name without a domain, in the syntax of local parts: an address of ours. */

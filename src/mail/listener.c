@@ -9,12 +9,12 @@ struct listener {
 };
 
 static const struct listener listeners[] = {
-	{ "smtp", LISTENER_OFFERED, { LISTENER_SMTP, LISTENER_STARTTLS, false } },
-	{ "smtps", LISTENER_OFFERED, { LISTENER_SMTP, LISTENER_TLS, true } },
+	{ "smtp", LISTENER_OFFERED, { LISTENER_SMTP, LISTENER_STARTTLS, false, false } },
+	{ "smtps", LISTENER_OFFERED, { LISTENER_SMTP, LISTENER_TLS, true, false } },
 	{ "submission", LISTENER_OFFERED,
-	    { LISTENER_SMTP, LISTENER_STARTTLS_REQUIRED, true } },
-	{ "pop3s", LISTENER_OFFERED, { LISTENER_POP3, LISTENER_TLS, true } },
-	{ "local", LISTENER_LATER, { 0 } },
+	    { LISTENER_SMTP, LISTENER_STARTTLS_REQUIRED, true, false } },
+	{ "pop3s", LISTENER_OFFERED, { LISTENER_POP3, LISTENER_TLS, true, false } },
+	{ "local", LISTENER_OFFERED, { LISTENER_SMTP, LISTENER_CLEAR, false, true } },
 	{ "pop3", LISTENER_REFUSED, { 0 } },
 };
 
@@ -49,11 +49,6 @@ listener_add_mistake(struct bytes name, unsigned line, struct arena *arena,
 
 	switch (listener_find(name)) {
 	case LISTENER_OFFERED:
-		return;
-	case LISTENER_LATER:
-		mistakes_add(mistakes, arena, line,
-		    "listener \"%.*s\" is not there yet in this version",
-		    BYTES_ARG(shown));
 		return;
 	case LISTENER_REFUSED:
 		mistakes_add(mistakes, arena, line,

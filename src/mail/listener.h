@@ -15,14 +15,13 @@ struct arena;
 enum listener_state {
 	LISTENER_UNKNOWN,
 	LISTENER_OFFERED,
-	LISTENER_LATER,   /* known, but this version does not offer it */
 	LISTENER_REFUSED, /* never */
 };
 
 enum listener_protocol { LISTENER_SMTP, LISTENER_POP3 };
 
 enum listener_tls {
-	LISTENER_CLEAR,             /* no TLS at all; no listener of ours is so */
+	LISTENER_CLEAR,             /* no TLS at all: within this host */
 	LISTENER_STARTTLS,          /* offered */
 	LISTENER_STARTTLS_REQUIRED, /* before anything that matters */
 	LISTENER_TLS,               /* from the first byte on */
@@ -33,6 +32,8 @@ struct listener_policy {
 	enum listener_tls      tls;
 	/* AUTH is required, and offered under TLS; without it there is none, in no state. */
 	bool                   auth;
+	/* A Unix socket: the peer's account is known, and believed. */
+	bool                   is_local;
 };
 
 enum listener_state listener_find(struct bytes name);

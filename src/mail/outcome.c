@@ -12,3 +12,9 @@ outcome_name(enum outcome_kind kind)
 
 	return names[kind];
 }
+
+struct outcome
+outcome_of(enum outcome_kind kind, struct status status, struct bytes text)
+{
+	return (struct outcome){ .kind = kind, .status = status, .text = text };
+}

@@ -40,6 +40,7 @@ static const struct place_of paths[] = {
 	[PATH_CHROOTS] = { STATE, "/chroot", false },
 	[PATH_CHROOT] = { STATE, "/chroot/", true },
 	[PATH_CONTROL] = { RUN, "/control", false },
+	[PATH_LOCAL] = { RUN, "/local", false },
 	[PATH_PID] = { RUN, "/pid", false },
 	[PATH_LOG] = { STATE, "/log", false },
 };

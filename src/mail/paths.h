@@ -30,6 +30,7 @@ enum path {
 	PATH_CHROOTS, /* STATE/chroot */
 	PATH_CHROOT,  /* STATE/chroot/NAME, of the program "ampel-NAME" */
 	PATH_CONTROL, /* RUN/control, the supervisor's socket */
+	PATH_LOCAL,   /* RUN/local, the socket on which this host's programs hand in mail */
 	PATH_PID,     /* RUN/pid */
 	PATH_LOG,     /* STATE/log, where a supervisor in the background writes */
 };

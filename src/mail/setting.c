@@ -5,7 +5,7 @@
 
 enum {
 	ALL = PART_SMTPD | PART_LOOKUP | PART_HIQ | PART_QUEUE | PART_DELIVER |
-	    PART_AUTH | PART_POP3D,
+	    PART_AUTH | PART_POP3D | PART_REMOTE | PART_DNS | PART_FETCH,
 	SMTPD = PART_SMTPD,
 	LOOKUP = PART_LOOKUP,
 	HIQ = PART_HIQ,
@@ -13,6 +13,9 @@ enum {
 	DELIVER = PART_DELIVER,
 	AUTH = PART_AUTH,
 	POP3D = PART_POP3D,
+	REMOTE = PART_REMOTE,
+	DNS = PART_DNS,
+	FETCH = PART_FETCH,
 
 	K = 1024,
 	M = 1024 * 1024,
@@ -31,7 +34,7 @@ enum {
 const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
 	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
-	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH, false },
+	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH | QUEUE, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
 	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "recipient_delimiter", VALUE_DELIMITER, AT(config, recipient_delimiter), "+", 0, 0, LOOKUP, false },
@@ -64,10 +67,18 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILE, "daily_recipients", VALUE_NUMBER, AT(config, daily_recipients), "1000", 1, MANY, LOOKUP, false },
 	{ SCOPE_FILE, "password_check", VALUE_PASSWORDS, AT(config, password_check), "file", 0, 0, AUTH, false },
 	{ SCOPE_FILE, "password_user", VALUE_USER, AT(config, password_user), "_ampelauth", 0, 0, 0, false },
-	{ SCOPE_FILE, "double_bounce_to", VALUE_LATER, 0, NULL, 0, 0, 0, false },
+	/* 0: none */
+	{ SCOPE_FILE, "delay_warning", VALUE_DURATION, AT(config, delay_warning_ms), "4h", 0, 365 * DAY, QUEUE, false },
+	{ SCOPE_FILE, "double_bounce_to", VALUE_RECIPIENT, AT(config, double_bounce_to), "postmaster", 0, 0, QUEUE, false },
+	{ SCOPE_FILE, "remote_connections", VALUE_NUMBER, AT(config, remote_connections), "100", 1, 10000, REMOTE, false },
+	{ SCOPE_FILE, "remote_per_destination", VALUE_NUMBER, AT(config, remote_per_destination), "20", 1, 1000, REMOTE, false },
+	{ SCOPE_FILE, "remote_timeout", VALUE_DURATION, AT(config, remote_timeout_ms), "5min", SECOND, HOUR, REMOTE, false },
+	{ SCOPE_FILE, "connect_timeout", VALUE_DURATION, AT(config, connect_timeout_ms), "30s", SECOND, HOUR, REMOTE, false },
+	{ SCOPE_FILE, "authorities", VALUE_PATH, AT(config, authorities), "/etc/ssl/certs/ca-certificates.crt", 0, 0, REMOTE | FETCH, false },
 	{ SCOPE_FILE, "error_text", VALUE_LATER, 0, NULL, 0, 0, 0, false },
 
-	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, true },
+	/* needed, but by the listener that has a preset, mail/config.c */
+	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, false },
 	{ SCOPE_LISTEN, "workers", VALUE_NUMBER, AT(config_listen, workers), "1", 1, 64, SMTPD | POP3D, false },
 
 	/* the supervisor reads the files, the other programs get what is in them */
@@ -91,6 +102,16 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILTER, "shadow", VALUE_FLAG, AT(config_filter, shadow), "no", 0, 0, HIQ, false },
 	{ SCOPE_FILTER, "listeners", VALUE_LISTENERS, AT(config_filter, listeners), "smtp", 0, 16, HIQ, false },
 
+	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), "", 1, 16, REMOTE, false },
+	{ SCOPE_ROUTE, "tls", VALUE_ROUTE_TLS, AT(config_route, tls), "may", 0, 0, REMOTE, false },
+	{ SCOPE_ROUTE, "user", VALUE_LINE, AT(config_route, user), "", 0, 0, REMOTE, false },
+	/* the supervisor reads it: remote gets what is in it */
+	{ SCOPE_ROUTE, "password_file", VALUE_PATH, AT(config_route, password_file), "", 0, 0, REMOTE, false },
+
+	{ SCOPE_DNS, "forward", VALUE_ENDPOINTS, AT(config_dns, forward), "", 0, 16, DNS, false },
+	{ SCOPE_DNS, "anchor", VALUE_PATH, AT(config_dns, anchor), "", 0, 0, DNS, false },
+	{ SCOPE_DNS, "root_hints", VALUE_PATH, AT(config_dns, root_hints), "", 0, 0, DNS, false },
+
 	{ SCOPE_HELPER, "command", VALUE_PROGRAM, AT(config_helper, command), NULL, 0, 0, 0, true },
 	{ SCOPE_HELPER, "ready", VALUE_ENDPOINTS, AT(config_helper, ready), "", 0, 1, 0, false },
 	{ SCOPE_HELPER, "user", VALUE_USER, AT(config_helper, user), "_ampelfilter", 0, 0, 0, false },
@@ -99,19 +120,16 @@ const struct setting setting_table[] = {
 
 const size_t setting_count = sizeof setting_table / sizeof setting_table[0];
 
-const char *
-setting_scope_name(enum setting_scope scope)
-{
-	static const char *const names[SCOPES] = {
-		[SCOPE_FILE] = "",
-		[SCOPE_LISTEN] = "listen",
-		[SCOPE_TLS] = "tls",
-		[SCOPE_FILTER] = "filter",
-		[SCOPE_HELPER] = "helper",
-	};
-
-	return names[scope];
-}
+/* How the blocks of a scope begin. */
+static const char *const openings[SCOPES] = {
+	[SCOPE_FILE] = "",
+	[SCOPE_LISTEN] = "listen NAME",
+	[SCOPE_TLS] = "tls NAME",
+	[SCOPE_FILTER] = "filter NAME",
+	[SCOPE_HELPER] = "helper NAME",
+	[SCOPE_ROUTE] = "route \"DOMAIN\"",
+	[SCOPE_DNS] = "dns",
+};
 
 const struct setting *
 setting_find(enum setting_scope scope, struct bytes name)
@@ -168,8 +186,8 @@ add_unknown(enum setting_scope scope, const struct config_setting *written,
 		    "\"%.*s\" belongs outside of all blocks", BYTES_ARG(name));
 	else
 		mistakes_add(mistakes, arena, written->line,
-		    "\"%.*s\" belongs in a block: %s NAME { ... }",
-		    BYTES_ARG(name), setting_scope_name(other));
+		    "\"%.*s\" belongs in a block: %s { ... }",
+		    BYTES_ARG(name), openings[other]);
 }
 
 static bool

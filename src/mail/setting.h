@@ -22,6 +22,8 @@ enum setting_scope {
 	SCOPE_TLS,
 	SCOPE_FILTER,
 	SCOPE_HELPER,
+	SCOPE_ROUTE,
+	SCOPE_DNS,
 	SCOPES
 };
 
@@ -43,9 +45,6 @@ struct setting {
 /* All rows, SCOPE by SCOPE, each in the order of the manual page. */
 extern const struct setting setting_table[];
 extern const size_t         setting_count;
-
-/* "listen"; "" for SCOPE_FILE. */
-const char *setting_scope_name(enum setting_scope scope);
 
 const struct setting *setting_find(enum setting_scope scope, struct bytes name);
 

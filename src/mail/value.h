@@ -24,7 +24,7 @@ enum value_type {
 	VALUE_FLAG,      /* bool */
 	VALUE_POLICY,    /* enum filter_policy */
 	VALUE_USERS,     /* enum users_source */
-	VALUE_HOST,      /* struct bytes, as are all down to VALUE_USER */
+	VALUE_HOST,      /* struct bytes, as are all down to VALUE_RECIPIENT */
 	VALUE_LINE,      /* printable ASCII */
 	VALUE_ROOT,
 	VALUE_LOG,
@@ -34,10 +34,13 @@ enum value_type {
 	VALUE_PROGRAM,
 	VALUE_PASSWORDS, /* file, pam, or a program */
 	VALUE_USER,
+	VALUE_RECIPIENT, /* an address, or the name of a local recipient */
 	VALUE_DOMAINS,   /* struct bytes_list, in lower case */
 	VALUE_LISTENERS, /* struct bytes_list */
 	VALUE_NETWORKS,  /* struct network_list */
 	VALUE_ENDPOINTS, /* struct endpoint_list */
+	VALUE_ROUTE_TLS, /* enum config_route_tls */
+	VALUE_HOPS,      /* struct bytes_list of hosts with a port or without */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include "mail/address.h"
 #include "mail/config.h"
 #include "mail/listener.h"
+#include "mail/route.h"
 
 enum {
 	SHOWN_MAX = 60, /* bytes of the file that a mistake quotes */
@@ -150,6 +151,31 @@ add_users(struct buf *b, const void *field)
 	buf_add_string(b, system ? "system" : "file");
 }
 
+static const char *const route_tls_words[] = {
+	[ROUTE_TLS_MAY] = "may",
+	[ROUTE_TLS_REQUIRE] = "require",
+	[ROUTE_TLS_VERIFY] = "verify",
+	[ROUTE_TLS_NONE] = "none",
+};
+
+static bool
+parse_route_tls(struct bytes text, void *out)
+{
+	for (unsigned i = 0; i <= ROUTE_TLS_NONE; i++)
+		if (bytes_equal(text, bytes_of(route_tls_words[i]))) {
+			*(enum config_route_tls *)out = (enum config_route_tls)i;
+			return true;
+		}
+	return false;
+}
+
+static void
+add_route_tls(struct buf *b, const void *field)
+{
+	buf_add_string(
+	    b, route_tls_words[*(const enum config_route_tls *)field]);
+}
+
 /* --- texts --- */
 
 static bool
@@ -289,6 +315,26 @@ parse_user(struct bytes text, void *out)
 	return keep(is_good, text, out);
 }
 
+/* "postmaster" here, or anybody's address; "" is nobody. */
+static bool
+parse_recipient(struct bytes text, void *out)
+{
+	struct address address;
+
+	return keep(text.n == 0 || address_parse(text, &address) ||
+	        (bytes_find(text, '@') == text.n &&
+	            address_local_is_valid(text)),
+	    text, out);
+}
+
+static bool
+parse_hop(struct bytes text, void *out)
+{
+	struct hop hop;
+
+	return keep(hop_parse(text, &hop), text, out);
+}
+
 static bool
 parse_listener(struct bytes text, void *out)
 {
@@ -412,6 +458,15 @@ static const struct value_type_row rows[] = {
 		.wants = "file, pam, or the absolute path of a program and arguments",
 		TEXT(passwords) },
 	[VALUE_USER] = { .wants = "the name of a user of the system", TEXT(user) },
+	[VALUE_RECIPIENT] = {
+		.wants = "an address such as \"admin@example.org\", a local name, or \"\"",
+		TEXT(recipient) },
+	[VALUE_ROUTE_TLS] = { .wants = "may, require, verify or none",
+		WORD(route_tls) },
+	[VALUE_HOPS] = {
+		.wants = "hosts such as \"smart.example.net\", \"[192.0.2.1]\" or"
+		    " \"[smart.example.net]:587\"",
+		LIST(hop, text, struct bytes) },
 	[VALUE_DOMAINS] = { .wants = "domains such as \"example.org\"",
 		LIST(domain, text, struct bytes), .lowers_case = true },
 	[VALUE_LISTENERS] = { .wants = "names of listeners such as \"smtp\"",

@@ -19,9 +19,10 @@
 /* clang-format off */
 #define MESSAGES(M) \
 	/* Supervisor -> child. fd: the configuration part, a memory file; second fd, when \
-	 * ticket_key is not empty: the keys and certificates for TLS, one text in PEM. uid \
-	 * and gid count when drop is 1; directory is the child's own folder, its new root \
-	 * when chroot is 1. */ \
+	 * there is one: its secrets. Of a listener's worker, whose ticket_key is then not \
+	 * empty, the keys and certificates for TLS, one text in PEM; of remote the passwords \
+	 * of routes. uid and gid count when drop is 1; directory is the child's own folder, \
+	 * its new root when chroot is 1. */ \
 	M(config, CONFIG, F(u64, generation) F(u8, drop) F(u32, uid) F(u32, gid) \
 	    F(u8, chroot) F(bytes, directory) F(bytes, name) F(bytes, ticket_key)) \
 	/* Child -> supervisor: the configuration is understood, privileges are dropped. */ \
@@ -42,6 +43,9 @@
 	M(pause, PAUSE, F(u8, on)) \
 	/* Child -> supervisor and back: figures for `ampel status`, as "name value, ...". */ \
 	M(stats, STATS, F(u64, q) F(bytes, text)) \
+	/* Supervisor -> queue: everything is due now. Queue -> remote: what was found to be \
+	 * down is tried again. */ \
+	M(retry_all, RETRY_ALL, F(u8, unused)) \
 	/* Queue -> supervisor: deliver for user NAME. */ \
 	M(want_deliver, WANT_DELIVER, F(bytes, user)) \
 	/* The answer: result is an enum want_result; serial names the deliver process \
@@ -66,6 +70,25 @@
 	M(ask_route, ASK_ROUTE, F(u64, q) F(bytes, address)) \
 	M(route, ROUTE, F(u64, q) F(u8, kind) F(bytes, user) F(bytes, extension) \
 	    F(bytes, owner) F(bytes, targets) F(u8, is_large)) \
+	\
+	/* smtpd -> lookup: what is the account of that uid called? Unknown: name is empty. */ \
+	M(ask_account, ASK_ACCOUNT, F(u64, q) F(u32, uid)) \
+	M(account, ACCOUNT, F(u64, q) F(bytes, name)) \
+	\
+	/* remote, fetch, the administrator -> dns: the records of a name. type: as in the \
+	 * DNS (15: MX). */ \
+	M(ask_dns, ASK_DNS, F(u64, q) F(u16, type) F(bytes, name)) \
+	/* result is an enum dns_result; is_secure: DNSSEC proves the answer, also that there \
+	 * is nothing. ttl in seconds. canonical: where the chain of CNAMEs ends. records: the \
+	 * data of n records, a list made with frame_add_bytes, names in it not compressed, \
+	 * or it travels as fd when is_large. text: for people, why there is no answer. */ \
+	M(dns, DNS, F(u64, q) F(u8, result) F(u8, is_secure) F(u32, ttl) F(bytes, canonical) \
+	    F(u32, n) F(bytes, records) F(u8, is_large) F(bytes, text)) \
+	/* remote -> fetch: what has that domain published by MTA-STS (RFC 8461)? */ \
+	M(ask_policy, ASK_POLICY, F(u64, q) F(bytes, domain)) \
+	/* mode is an enum sts_mode; patterns: of its n mail hosts, a list made with \
+	 * frame_add_bytes. text: for the log, why there is none although one is announced. */ \
+	M(policy, POLICY, F(u64, q) F(u8, mode) F(u32, n) F(bytes, patterns) F(bytes, text)) \
 	\
 	/* smtpd, pop3d -> auth: is that his password? address is the client's, numeric. \
 	 * From pop3d, fd: the socket on which a mailbox is wanted after a yes. */ \
@@ -101,15 +124,21 @@
 	/* That many more submissions may be sent. */ \
 	M(credit, CREDIT, F(u32, n)) \
 	\
-	/* queue <-> deliver. The agent's first frame: what it is doing or has done and not \
+	/* queue <-> deliver, remote. The agent's first frame: what it is doing or has done and not \
 	 * been acknowledged; jobs is a list of (id, recipient). */ \
 	M(hello, HELLO, F(u32, n) F(bytes, jobs)) \
 	/* fd: the body. repeated: an earlier attempt may have delivered unreported. */ \
 	M(deliver, DELIVER, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, repeated) \
 	    F(bytes, user) F(bytes, extension) F(bytes, address) F(bytes, reverse_path) \
 	    F(u8, colour) F(u64, size)) \
+	/* To remote. fd: the body. What the envelope says of it: mail/envelope.h. */ \
+	M(remote, REMOTE, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, repeated) \
+	    F(bytes, address) F(bytes, reverse_path) F(u64, size) F(u8, body) F(u8, smtputf8) \
+	    F(u8, ret) F(bytes, envid) F(u8, notify) F(bytes, orcpt)) \
+	/* As struct outcome, mail/outcome.h. */ \
 	M(outcome, OUTCOME, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, kind) \
-	    F(u8, class) F(u16, subject) F(u16, detail) F(bytes, text)) \
+	    F(u8, class) F(u16, subject) F(u16, detail) F(bytes, text) F(bytes, host) \
+	    F(bytes, protection) F(u8, is_reply) F(u8, is_handed_on) F(u8, is_down)) \
 	/* The outcome is safe in the store; the agent may forget it. */ \
 	M(finished, FINISHED, F(bytes, id) F(u32, recipient)) \
 	\
@@ -124,7 +153,8 @@
 	M(row, ROW, F(bytes, id) F(u32, recipient) F(u64, arrival_ms) F(u64, size) \
 	    F(bytes, reverse_path) F(bytes, address) F(u8, state) F(u64, due_ms) \
 	    F(u32, attempts) F(bytes, text)) \
-	/* action is an enum queue_action; an empty recipient list means all of id. */ \
+	/* action is an enum queue_action, of all recipients of id. ACTION_RETRY without an \
+	 * id is of all messages. */ \
 	M(ask_action, ASK_ACTION, F(u8, action) F(bytes, id)) \
 	/* The answer DONE brings the body as fd. */ \
 	M(ask_body, ASK_BODY, F(bytes, id))
@@ -172,6 +202,9 @@ enum peer_role {
 	ROLE_AUTH,
 	ROLE_POP3D,
 	ROLE_MAILBOX,
+	ROLE_REMOTE,
+	ROLE_DNS,
+	ROLE_FETCH,
 	ROLE_ADMIN, /* the ampel command */
 };
 
@@ -189,6 +222,18 @@ enum recipient_answer {
 /* The answer to ASK_PASSWORD. Whoever is told NO never learns which half was wrong. */
 enum password_answer { PASSWORD_NO, PASSWORD_YES, PASSWORD_TRY_LATER };
 
+/* Of DNS. */
+enum dns_result {
+	DNS_TRY_LATER, /* no server answered, a time-out, a chain of CNAMEs without end */
+	DNS_FOUND,
+	DNS_NO_DATA,   /* the name is there, such records are not */
+	DNS_NO_NAME,
+	DNS_BOGUS,     /* DNSSEC says that the answer is forged: never to be used */
+};
+
+/* Of POLICY. */
+enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE };
+
 enum command_verb {
 	VERB_STATUS,
 	VERB_START,
@@ -197,6 +242,7 @@ enum command_verb {
 	VERB_RELOAD,
 	VERB_ZAP,
 	VERB_QUEUE, /* DONE brings a PEER of the queue as fd */
+	VERB_DNS,   /* and one of dns */
 };
 
 enum queue_action { ACTION_HOLD, ACTION_RELEASE, ACTION_RETRY, ACTION_REMOVE };

@@ -1,4 +1,4 @@
-/* Who the client is, RFC 4954, and in whose name he may then send. */
+/* Who the client is, by RFC 4954 or as an account of this host, and in whose name he may send. */
 #include "proto/smtp_server_private.h"
 
 static const struct smtp_reply wrong = { 535, { 5, 7, 8 },
@@ -82,6 +82,18 @@ struct bytes
 smtp_server_password(const struct smtp_server *s)
 {
 	return buf_bytes(&s->sasl.password);
+}
+
+void
+smtp_server_account(struct smtp_server *s, struct bytes name, uint32_t uid)
+{
+	if (!s->policy->is_local || s->state != SMTP_STATE_NEW)
+		return;
+	buf_clear(&s->user);
+	buf_add_bytes(&s->user, name);
+	s->out.failed |= s->user.failed;
+	s->uid = uid;
+	s->may_relay = true;
 }
 
 struct bytes

@@ -1,6 +1,8 @@
 #include "proto/smtp_command.h"
 
 #include "base/number.h"
+#include "base/utf8.h"
+#include "proto/dsn_parameter.h"
 
 static enum smtp_verb
 verb_lookup(struct bytes word)
@@ -114,7 +116,44 @@ parse_auth(struct smtp_mail *mail, struct bytes value)
 }
 
 static enum smtp_argument
-parse_parameter(struct smtp_mail *mail, struct bytes parameter, bool offers_auth)
+parse_ret(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->ret != RET_UNSET || !dsn_ret_parse(value, &mail->ret))
+		return SMTP_ARGUMENT_VALUE;
+	return SMTP_ARGUMENT_OK;
+}
+
+static enum smtp_argument
+parse_envid(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->envid.len > 0 || !dsn_envid_parse(value, &mail->envid))
+		return SMTP_ARGUMENT_VALUE;
+	return SMTP_ARGUMENT_OK;
+}
+
+static enum smtp_argument
+parse_smtputf8(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->smtputf8 || value.p != NULL)
+		return SMTP_ARGUMENT_VALUE;
+	mail->smtputf8 = true;
+	return SMTP_ARGUMENT_OK;
+}
+
+/* "KEYWORD=value" or "KEYWORD", whose value is NULL. */
+static void
+split_parameter(struct bytes parameter, struct bytes *keyword, struct bytes *value)
+{
+	size_t equals = bytes_find(parameter, '=');
+
+	*keyword = bytes_first(parameter, equals);
+	*value = equals < parameter.n ? bytes_from(parameter, equals + 1)
+	                              : (struct bytes){ NULL, 0 };
+}
+
+static enum smtp_argument
+parse_mail_parameter(
+    struct smtp_mail *mail, struct bytes parameter, bool offers_auth)
 {
 	static const struct {
 		struct bytes keyword;
@@ -123,16 +162,18 @@ parse_parameter(struct smtp_mail *mail, struct bytes parameter, bool offers_auth
 	} parameters[] = {
 		{ BYTES_INIT("SIZE"), parse_size, false },
 		{ BYTES_INIT("BODY"), parse_body, false },
+		{ BYTES_INIT("RET"), parse_ret, false },
+		{ BYTES_INIT("ENVID"), parse_envid, false },
+		{ BYTES_INIT("SMTPUTF8"), parse_smtputf8, false },
 		{ BYTES_INIT("AUTH"), parse_auth, true },
 	};
-	size_t       equals = bytes_find(parameter, '=');
-	struct bytes keyword = bytes_first(parameter, equals);
+	struct bytes keyword, value;
 
+	split_parameter(parameter, &keyword, &value);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
 		if (bytes_equal_nocase(keyword, parameters[i].keyword) &&
 		    (offers_auth || !parameters[i].is_of_auth))
-			return parameters[i].parse(
-			    mail, bytes_from(parameter, equals + 1));
+			return parameters[i].parse(mail, value);
 	return SMTP_ARGUMENT_PARAMETER;
 }
 
@@ -150,6 +191,7 @@ smtp_mail_parse(struct smtp_mail *mail, struct bytes arg, bool offers_auth)
 	enum path_result path;
 
 	*mail = (struct smtp_mail){ .is_null = false };
+	buf_init(&mail->envid, DSN_ENVID_MAX);
 	path = parse_path(BYTES("FROM:"), arg, &mail->path, &rest);
 	/* RFC 5321 section 4.1.1.2: a reverse-path has a domain, or is null. */
 	if ((path != PATH_OK && path != PATH_NULL) || !is_apart(rest))
@@ -159,35 +201,79 @@ smtp_mail_parse(struct smtp_mail *mail, struct bytes arg, bool offers_auth)
 		enum smtp_argument result = SMTP_ARGUMENT_OK;
 
 		if (parameter.n > 0)
-			result = parse_parameter(mail, parameter, offers_auth);
+			result = parse_mail_parameter(mail, parameter, offers_auth);
 		if (result != SMTP_ARGUMENT_OK)
 			return result;
 	}
+	if (mail->path.is_utf8 && !mail->smtputf8)
+		return SMTP_ARGUMENT_UTF8;
 	return SMTP_ARGUMENT_OK;
+}
+
+void
+smtp_mail_finish(struct smtp_mail *mail)
+{
+	buf_finish(&mail->envid);
+}
+
+static enum smtp_argument
+parse_rcpt_parameter(
+    struct smtp_rcpt *rcpt, struct bytes parameter, bool smtputf8)
+{
+	struct bytes keyword, value;
+	bool         is_good = false;
+
+	split_parameter(parameter, &keyword, &value);
+	if (bytes_equal_nocase(keyword, BYTES("NOTIFY")))
+		is_good = rcpt->notify == NOTIFY_UNSET &&
+		    dsn_notify_parse(value, &rcpt->notify);
+	else if (bytes_equal_nocase(keyword, BYTES("ORCPT")))
+		is_good = rcpt->orcpt.len == 0 && utf8_is_plain(value) &&
+		    dsn_orcpt_parse(value, smtputf8, &rcpt->orcpt);
+	else
+		return SMTP_ARGUMENT_PARAMETER;
+	return is_good ? SMTP_ARGUMENT_OK : SMTP_ARGUMENT_VALUE;
 }
 
 enum smtp_argument
-smtp_rcpt_parse(struct address *path, struct bytes arg)
+smtp_rcpt_parse(struct smtp_rcpt *rcpt, struct bytes arg, bool smtputf8)
 {
-	struct bytes     rest;
-	enum path_result result = parse_path(BYTES("TO:"), arg, path, &rest);
+	struct bytes     rest, parameter;
+	enum path_result path;
 
-	if ((result != PATH_OK && result != PATH_POSTMASTER) || !is_apart(rest))
+	*rcpt = (struct smtp_rcpt){ .notify = NOTIFY_UNSET };
+	buf_init(&rcpt->orcpt, DSN_ORCPT_MAX);
+	path = parse_path(BYTES("TO:"), arg, &rcpt->path, &rest);
+	if ((path != PATH_OK && path != PATH_POSTMASTER) || !is_apart(rest))
 		return SMTP_ARGUMENT_PATH;
-	if (bytes_trim(rest).n > 0)
-		return SMTP_ARGUMENT_PARAMETER;
-	if (result == PATH_POSTMASTER)
-		path->domain = BYTES("");
+	if (path == PATH_POSTMASTER)
+		rcpt->path.domain = BYTES("");
+	while (bytes_split(&rest, ' ', &parameter)) {
+		enum smtp_argument result = SMTP_ARGUMENT_OK;
+
+		if (parameter.n > 0)
+			result = parse_rcpt_parameter(rcpt, parameter, smtputf8);
+		if (result != SMTP_ARGUMENT_OK)
+			return result;
+	}
+	if (rcpt->path.is_utf8 && !smtputf8)
+		return SMTP_ARGUMENT_UTF8;
 	return SMTP_ARGUMENT_OK;
 }
 
+void
+smtp_rcpt_finish(struct smtp_rcpt *rcpt)
+{
+	buf_finish(&rcpt->orcpt);
+}
+
 bool
-smtp_bdat_parse(uint64_t *octets, struct bytes arg)
+smtp_bdat_parse(struct smtp_bdat *bdat, struct bytes arg)
 {
 	size_t       blank = bytes_find(arg, ' ');
 	struct bytes last = bytes_trim(bytes_from(arg, blank));
 
-	if (last.n > 0 && !bytes_equal_nocase(last, BYTES("LAST")))
-		return false;
-	return number_parse(bytes_first(arg, blank), UINT64_MAX, octets);
+	bdat->is_last = bytes_equal_nocase(last, BYTES("LAST"));
+	bdat->is_malformed = last.n > 0 && !bdat->is_last;
+	return number_parse(bytes_first(arg, blank), UINT64_MAX, &bdat->octets);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "mail/address.h"
 #include "mail/envelope.h"
@@ -49,6 +50,7 @@ enum smtp_argument {
 	SMTP_ARGUMENT_PATH,      /* 501 5.1.7, 5.1.3: no such path can be */
 	SMTP_ARGUMENT_VALUE,     /* 501 5.5.4: a parameter has no such value, or stands twice */
 	SMTP_ARGUMENT_PARAMETER, /* 555 5.5.4: a parameter that we did not offer */
+	SMTP_ARGUMENT_UTF8,      /* 553 5.6.7: such a path needs SMTPUTF8 */
 };
 
 struct smtp_mail {
@@ -59,21 +61,37 @@ struct smtp_mail {
 	bool               has_body;
 	enum envelope_body body;    /* RFC 6152 */
 	bool               has_auth; /* RFC 4954 section 5; of no use to us */
+	enum envelope_ret  ret;      /* RFC 3461 */
+	bool               smtputf8; /* RFC 6531 */
+	struct buf         envid;    /* RFC 3461, decoded; empty: none */
+};
+
+struct smtp_rcpt {
+	struct address path;   /* for <Postmaster> the domain is empty */
+	uint8_t        notify; /* RFC 3461, NOTIFY_ bits */
+	struct buf     orcpt;  /* and decoded; empty: none */
 };
 
 /*
- * The argument of MAIL, "FROM:<...> ...", and of RCPT, "TO:<...>"; they borrow. The
- * parameter AUTH is known where the server offers AUTH.
+ * The argument of MAIL, "FROM:<...> ...", and of RCPT, "TO:<...> ..."; paths borrow. Each
+ * needs its finish in any case. The parameter AUTH is known where the server offers AUTH; UTF-8 is
+ * allowed in RCPT when it was announced in MAIL.
  */
 enum smtp_argument smtp_mail_parse(
     struct smtp_mail *mail, struct bytes arg, bool offers_auth);
-/* For <Postmaster> the domain is empty. */
-enum smtp_argument smtp_rcpt_parse(struct address *path, struct bytes arg);
+void               smtp_mail_finish(struct smtp_mail *mail);
+enum smtp_argument smtp_rcpt_parse(
+    struct smtp_rcpt *rcpt, struct bytes arg, bool smtputf8);
+void               smtp_rcpt_finish(struct smtp_rcpt *rcpt);
 
-/*
- * The argument of BDAT, RFC 3030 section 2: how many octets follow. False: that
- * cannot be known.
- */
-bool smtp_bdat_parse(uint64_t *octets, struct bytes arg);
+/* The argument of BDAT, RFC 3030 section 2. */
+struct smtp_bdat {
+	uint64_t octets;       /* that follow */
+	bool     is_last;
+	bool     is_malformed; /* what stands behind their number is not LAST */
+};
+
+/* False: how many octets follow cannot be known. */
+bool smtp_bdat_parse(struct smtp_bdat *bdat, struct bytes arg);
 
 #endif

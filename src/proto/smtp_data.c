@@ -71,7 +71,7 @@ line_edge(struct smtp_data *d, char c, struct buf *out)
 	int state = d->state;
 
 	d->state = TEXT;
-	if (state == LINE_START && c == '.') {
+	if (state == LINE_START && c == '.' && !d->is_chunked) {
 		d->state = DOT;
 		return 1;
 	}
@@ -112,4 +112,16 @@ smtp_data_feed(struct smtp_data *d, struct bytes input, struct buf *out)
 			special(d, input.p[at++]);
 	}
 	return at;
+}
+
+void
+smtp_data_end(struct smtp_data *d, struct buf *out)
+{
+	if (d->state == CR) {
+		d->size_bytes++;
+		fault(d, SMTP_DATA_BARE_CR);
+	}
+	if (d->state == TEXT && d->fault == SMTP_DATA_FINE)
+		buf_add_char(out, '\n');
+	d->is_ended = true;
 }

@@ -1,8 +1,9 @@
 /*
  * Mail data as it stands on the wire, RFC 5321 section 4.1.1.4 and 4.5.2: up to
- * CRLF.CRLF, dots removed, CRLF made LF.
+ * CRLF.CRLF, dots removed, CRLF made LF. Or in chunks of BDAT, RFC 3030 section 2, that
+ * may end anywhere, also within a CRLF: dots mean nothing there.
  *
- * The end is CRLF.CRLF and nothing that merely looks like it, also behind a
+ * The end of DATA is CRLF.CRLF and nothing that merely looks like it, also behind a
  * fault: whoever ended the data elsewhere would take for commands what another
  * server took for text.
  */
@@ -33,6 +34,7 @@ struct smtp_data {
 	enum smtp_data_fault fault;      /* the first one */
 	uint64_t             size_bytes; /* CRLF counted, dots removed */
 	bool                 is_ended;
+	bool                 is_chunked; /* set before the first octet: BDAT */
 };
 
 /*
@@ -41,5 +43,8 @@ struct smtp_data {
  * how much was consumed.
  */
 size_t smtp_data_feed(struct smtp_data *d, struct bytes input, struct buf *out);
+
+/* The last chunk is over. A line that has no end is given one. */
+void smtp_data_end(struct smtp_data *d, struct buf *out);
 
 #endif

@@ -20,25 +20,6 @@ refuse_unimplemented(struct smtp_server *s, struct bytes arg)
 	smtp_server_reply(s, SMTP_REPLY(502, 5, 5, 1, "command not implemented"));
 }
 
-/*
- * The octets behind BDAT are no commands, though it is refused: RFC 3030 section 2
- * lets the client send them at once.
- */
-static void
-refuse_bdat(struct smtp_server *s, struct bytes arg)
-{
-	uint64_t octets;
-
-	if (!smtp_bdat_parse(&octets, arg))
-		smtp_server_end(s, SMTP_REPLY(501, 5, 5, 4, "BDAT needs a size; closing"));
-	else if (octets > s->policy->size_max)
-		smtp_server_end(s, SMTP_REPLY(552, 5, 3, 4, "message too large; closing"));
-	else {
-		s->line.octets = octets;
-		refuse_unimplemented(s, arg);
-	}
-}
-
 static bool
 has_control(struct bytes name)
 {
@@ -85,7 +66,10 @@ greet_ehlo(struct smtp_server *s, struct bytes arg)
 	    "250-%.*s\r\n"
 	    "250-PIPELINING\r\n"
 	    "250-SIZE %" PRIu64 "\r\n"
-	    "250-8BITMIME\r\n",
+	    "250-8BITMIME\r\n"
+	    "250-CHUNKING\r\n"
+	    "250-DSN\r\n"
+	    "250-SMTPUTF8\r\n",
 	    BYTES_ARG(s->policy->hostname), s->policy->size_max);
 	if (smtp_starttls_is_offered(s))
 		buf_add_string(&s->out, "250-STARTTLS\r\n");
@@ -111,35 +95,50 @@ begin_transaction(struct smtp_server *s, const struct smtp_mail *mail)
 }
 
 static void
-begin_mail(struct smtp_server *s, struct bytes arg)
+take_mail(struct smtp_server *s, const struct smtp_mail *mail)
 {
-	static const struct smtp_reply refusals[] = {
-		[SMTP_ARGUMENT_PATH] = { 501, { 5, 1, 7 },
-		    BYTES_INIT("syntax: MAIL FROM:<address>") },
-		[SMTP_ARGUMENT_VALUE] = { 501, { 5, 5, 4 },
-		    BYTES_INIT("a parameter has no such value") },
-		[SMTP_ARGUMENT_PARAMETER] = { 555, { 5, 5, 4 },
-		    BYTES_INIT("parameter not recognized") },
-	};
-	struct smtp_mail   mail;
-	enum smtp_argument result = smtp_mail_parse(&mail, arg, s->policy->auth);
-
-	if (result != SMTP_ARGUMENT_OK) {
-		smtp_server_reply(s, refusals[result]);
-		return;
-	}
-	if (mail.size > s->policy->size_max) {
+	if (mail->size > s->policy->size_max) {
 		smtp_server_reply(s, SMTP_REPLY(552, 5, 3, 4, "message too large"));
 		return;
 	}
-	begin_transaction(s, &mail);
-	if (smtp_sender_is_asked(s, &mail)) {
-		address_add_canonical(&s->sender, &mail.path);
+	begin_transaction(s, mail);
+	if (smtp_sender_is_asked(s, mail)) {
+		address_add_canonical(&s->sender, &mail->path);
 		s->out.failed |= s->sender.failed;
 		smtp_server_ask(s, SMTP_QUESTION_SENDER);
 	} else {
 		smtp_server_open_transaction(s);
 	}
+}
+
+/* What is wrong with the argument of MAIL or RCPT; bad_path: how that one says it of a path. */
+static struct smtp_reply
+argument_reply(enum smtp_argument result, struct smtp_reply bad_path)
+{
+	static const struct smtp_reply replies[] = {
+		[SMTP_ARGUMENT_VALUE] = { 501, { 5, 5, 4 },
+		    BYTES_INIT("a parameter has no such value") },
+		[SMTP_ARGUMENT_PARAMETER] = { 555, { 5, 5, 4 },
+		    BYTES_INIT("parameter not recognized") },
+		[SMTP_ARGUMENT_UTF8] = { 553, { 5, 6, 7 },
+		    BYTES_INIT("such an address needs SMTPUTF8") },
+	};
+
+	return result == SMTP_ARGUMENT_PATH ? bad_path : replies[result];
+}
+
+static void
+begin_mail(struct smtp_server *s, struct bytes arg)
+{
+	struct smtp_mail   mail;
+	enum smtp_argument result = smtp_mail_parse(&mail, arg, s->policy->auth);
+
+	if (result == SMTP_ARGUMENT_OK)
+		take_mail(s, &mail);
+	else
+		smtp_server_reply(s, argument_reply(result,
+		    SMTP_REPLY(501, 5, 1, 7, "syntax: MAIL FROM:<address>")));
+	smtp_mail_finish(&mail);
 }
 
 /*
@@ -187,45 +186,74 @@ judge_recipient(struct smtp_server *s, const struct address *path)
 	}
 }
 
+/* The line of RCPT need not live on. */
+static void
+take_rcpt(struct smtp_server *s, const struct smtp_rcpt *rcpt)
+{
+	buf_clear(&s->recipient);
+	buf_clear(&s->original);
+	buf_clear(&s->orcpt);
+	address_add_canonical(&s->recipient, &rcpt->path);
+	smtp_path_add(&s->original, &rcpt->path);
+	buf_add_bytes(&s->orcpt, buf_bytes(&rcpt->orcpt));
+	s->notify = rcpt->notify;
+	s->out.failed |=
+	    s->recipient.failed || s->original.failed || s->orcpt.failed;
+	judge_recipient(s, &rcpt->path);
+}
+
 static void
 begin_rcpt(struct smtp_server *s, struct bytes arg)
 {
-	struct address     path;
-	enum smtp_argument result = smtp_rcpt_parse(&path, arg);
+	struct smtp_rcpt   rcpt;
+	enum smtp_argument result =
+	    smtp_rcpt_parse(&rcpt, arg, s->transaction.envelope.smtputf8);
 
-	if (result != SMTP_ARGUMENT_OK)
+	if (result == SMTP_ARGUMENT_OK) {
+		take_rcpt(s, &rcpt);
+	} else {
 		s->transaction.refused_some = true;
-	if (result == SMTP_ARGUMENT_PARAMETER) {
-		smtp_server_reply(s, SMTP_REPLY(555, 5, 5, 4, "parameter not recognized"));
-		return;
+		smtp_server_reply(s, argument_reply(result,
+		    SMTP_REPLY(501, 5, 1, 3, "syntax: RCPT TO:<address>")));
 	}
-	if (result != SMTP_ARGUMENT_OK) {
-		smtp_server_reply(s, SMTP_REPLY(501, 5, 1, 3, "syntax: RCPT TO:<address>"));
-		return;
-	}
-	buf_clear(&s->recipient);
-	buf_clear(&s->original);
-	address_add_canonical(&s->recipient, &path);
-	smtp_path_add(&s->original, &path);
-	s->out.failed |= s->recipient.failed || s->original.failed;
-	judge_recipient(s, &path);
+	smtp_rcpt_finish(&rcpt);
+}
+
+/* What a message is refused for before it comes; NULL when nothing is. */
+static const struct smtp_reply *
+message_refusal(const struct smtp_server *s)
+{
+	static const struct smtp_reply bounce = { 554, { 5, 7, 1 },
+		BYTES_INIT("a bounce has one recipient") };
+	static const struct smtp_reply none_valid = { 554, { 5, 5, 1 },
+		BYTES_INIT("no valid recipients") };
+	static const struct smtp_reply none = { 503, { 5, 5, 1 },
+		BYTES_INIT("RCPT first") };
+	const struct smtp_transaction *t = &s->transaction;
+
+	if (t->refused_bounce)
+		return &bounce;
+	if (t->envelope.n_recipients > 0)
+		return NULL;
+	return t->refused_some ? &none_valid : &none;
 }
 
 static void
 begin_data(struct smtp_server *s, struct bytes arg)
 {
-	const struct smtp_transaction *t = &s->transaction;
+	const struct smtp_reply *refusal = message_refusal(s);
 
 	(void)arg;
-	if (t->refused_bounce) {
-		smtp_server_reply(s, SMTP_REPLY(554, 5, 7, 1, "a bounce has one recipient"));
-	} else if (t->envelope.n_recipients > 0) {
+	if (refusal != NULL)
+		smtp_server_reply(s, *refusal);
+	else
 		smtp_server_ask(s, SMTP_QUESTION_DATA);
-	} else if (t->refused_some) {
-		smtp_server_reply(s, SMTP_REPLY(554, 5, 5, 1, "no valid recipients"));
-	} else {
-		smtp_server_reply(s, SMTP_REPLY(503, 5, 5, 1, "RCPT first"));
-	}
+}
+
+static void
+begin_bdat(struct smtp_server *s, struct bytes arg)
+{
+	smtp_bdat_begin(s, arg, message_refusal(s));
 }
 
 static void
@@ -280,12 +308,9 @@ typedef void handler(struct smtp_server *s, struct bytes arg);
 /* clang-format off */
 #define AT_ANY_TIME(handle) \
 	{ [SMTP_STATE_START] = (handle), [SMTP_STATE_READY] = (handle), \
-	    [SMTP_STATE_OPEN] = (handle) }
+	    [SMTP_STATE_OPEN] = (handle), [SMTP_STATE_CHUNKS] = (handle) }
 
-/*
- * An empty cell means refusal: 503. BDAT needs nothing before it, because its octets are to be
- * dropped in any case; it is refused itself.
- */
+/* An empty cell means refusal: 503. */
 static const struct {
 	enum precondition  after;
 	enum argument_rule argument;
@@ -293,7 +318,8 @@ static const struct {
 } rules[SMTP_VERBS] = {
 	[SMTP_UNKNOWN]  = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unknown) },
 	[SMTP_AUTH]     = { AFTER_TLS,     ARGUMENT_NEEDED, { [SMTP_STATE_READY] = smtp_auth_begin } },
-	[SMTP_BDAT]     = { AFTER_NOTHING, ARGUMENT_ANY,    AT_ANY_TIME(refuse_bdat) },
+	[SMTP_BDAT]     = { AFTER_AUTH,    ARGUMENT_ANY,    { [SMTP_STATE_OPEN] = begin_bdat,
+	                                                      [SMTP_STATE_CHUNKS] = begin_bdat } },
 	[SMTP_DATA]     = { AFTER_AUTH,    ARGUMENT_NONE,   { [SMTP_STATE_OPEN] = begin_data } },
 	[SMTP_EHLO]     = { AFTER_NOTHING, ARGUMENT_ANY,    AT_ANY_TIME(greet_ehlo) },
 	[SMTP_ETRN]     = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
@@ -311,12 +337,14 @@ static const struct {
 };
 /* clang-format on */
 
-/* What AUTH, MAIL, RCPT or DATA lack in that state. */
+/* What AUTH, MAIL, RCPT, DATA or BDAT lack in that state. */
 static const struct smtp_reply out_of_sequence[SMTP_STATES] = {
 	[SMTP_STATE_START] = { 503, { 5, 5, 1 }, BYTES_INIT("EHLO or HELO first") },
 	[SMTP_STATE_READY] = { 503, { 5, 5, 1 }, BYTES_INIT("MAIL first") },
 	[SMTP_STATE_OPEN] = { 503, { 5, 5, 1 },
 	    BYTES_INIT("a transaction is open already") },
+	[SMTP_STATE_CHUNKS] = { 503, { 5, 5, 1 },
+	    BYTES_INIT("a message comes by BDAT already") },
 };
 
 static bool
@@ -325,7 +353,7 @@ argument_fits(enum argument_rule rule, struct bytes arg)
 	return rule == ARGUMENT_ANY || (rule == ARGUMENT_NONE) == (arg.n == 0);
 }
 
-/* What a command must not even be looked at for; NULL when nothing is. */
+/* What the listener does not want to hear at all, or not yet. */
 static const struct smtp_reply *
 listener_refusal(const struct smtp_server *s, enum smtp_verb verb)
 {
@@ -346,24 +374,36 @@ listener_refusal(const struct smtp_server *s, enum smtp_verb verb)
 	return NULL;
 }
 
+/* What a command must not even be looked at for; NULL when nothing is. */
+static const struct smtp_reply *
+command_refusal(const struct smtp_server *s, const struct smtp_command *cmd)
+{
+	static const struct smtp_reply wrong_arguments = { 501, { 5, 5, 4 },
+		BYTES_INIT("wrong number of arguments") };
+	const struct smtp_reply *refusal = listener_refusal(s, cmd->verb);
+
+	if (refusal != NULL)
+		return refusal;
+	if (rules[cmd->verb].handle[s->state] == NULL)
+		return &out_of_sequence[s->state];
+	if (!argument_fits(rules[cmd->verb].argument, cmd->arg))
+		return &wrong_arguments;
+	return NULL;
+}
+
 void
 smtp_dialog_command(struct smtp_server *s, struct bytes line)
 {
 	const struct smtp_reply *refusal;
 	struct smtp_command      cmd;
-	handler                 *handle;
 
 	if (!smtp_command_parse(&cmd, line))
 		cmd = (struct smtp_command){ SMTP_UNKNOWN, BYTES("") };
-	refusal = listener_refusal(s, cmd.verb);
-	handle = rules[cmd.verb].handle[s->state];
-	if (refusal != NULL)
-		smtp_server_reply(s, *refusal);
-	else if (handle == NULL)
-		smtp_server_reply(s, out_of_sequence[s->state]);
-	else if (!argument_fits(rules[cmd.verb].argument, cmd.arg))
-		smtp_server_reply(
-		    s, SMTP_REPLY(501, 5, 5, 4, "wrong number of arguments"));
+	refusal = command_refusal(s, &cmd);
+	if (refusal == NULL)
+		rules[cmd.verb].handle[s->state](s, cmd.arg);
+	else if (cmd.verb == SMTP_BDAT) /* its octets come all the same */
+		smtp_bdat_begin(s, cmd.arg, refusal);
 	else
-		handle(s, cmd.arg);
+		smtp_server_reply(s, *refusal);
 }

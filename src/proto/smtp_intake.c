@@ -44,11 +44,11 @@ add_missing_fields(struct smtp_server *s)
 void
 smtp_intake_begin(struct smtp_server *s)
 {
-	s->state = SMTP_STATE_DATA;
+	s->state = s->is_chunked ? SMTP_STATE_CHUNK : SMTP_STATE_DATA;
 	s->body_failed = false;
-	s->data = (struct smtp_data){ .is_ended = false };
+	s->data = (struct smtp_data){ .is_chunked = s->is_chunked };
 	s->header = (struct header_filter){ .hops = 0 };
-	if (s->policy->auth && !add_missing_fields(s))
+	if ((s->policy->auth || s->policy->is_local) && !add_missing_fields(s))
 		s->out.failed = true;
 }
 
@@ -100,14 +100,10 @@ data_refusal(const struct smtp_server *s)
 	return s->body_failed ? &no_space : NULL;
 }
 
-size_t
-smtp_intake_feed(struct smtp_server *s, struct bytes input)
+/* What was decoded becomes a part of the message. */
+static void
+take_decoded(struct smtp_server *s)
 {
-	size_t used;
-
-	buf_clear(&s->decoded);
-	used = smtp_data_feed(
-	    &s->data, bytes_first(input, DATA_CHUNK), &s->decoded);
 	header_filter_feed(&s->header, buf_bytes(&s->decoded), &s->body);
 	if (s->data.is_ended) {
 		header_filter_end(&s->header, &s->body);
@@ -115,20 +111,36 @@ smtp_intake_feed(struct smtp_server *s, struct bytes input)
 	}
 	if (!is_stored(s))
 		buf_clear(&s->body);
+}
+
+/* At most what the chunk that comes still has. */
+static struct bytes
+within_chunk(const struct smtp_server *s, struct bytes input)
+{
+	if (s->state != SMTP_STATE_CHUNK || s->bdat.octets >= input.n)
+		return input;
+	return bytes_first(input, (size_t)s->bdat.octets);
+}
+
+size_t
+smtp_intake_feed(struct smtp_server *s, struct bytes input)
+{
+	size_t used;
+
+	input = bytes_first(within_chunk(s, input), DATA_CHUNK);
+	buf_clear(&s->decoded);
+	used = smtp_data_feed(&s->data, input, &s->decoded);
+	if (s->state == SMTP_STATE_CHUNK)
+		s->bdat.octets -= used;
+	take_decoded(s);
 	if (is_drained(s))
 		smtp_server_end(s, *data_refusal(s));
 	return used;
 }
 
-void
-smtp_intake_judge(struct smtp_server *s)
+static void
+refuse_message(struct smtp_server *s, const struct smtp_reply *refusal)
 {
-	const struct smtp_reply *refusal = data_refusal(s);
-
-	if (refusal == NULL) {
-		smtp_server_ask(s, SMTP_QUESTION_COMMIT);
-		return;
-	}
 	/* Whoever sends this may be smuggling: nothing behind it is read. */
 	if (s->data.fault != SMTP_DATA_FINE) {
 		smtp_server_end(s, *refusal);
@@ -136,4 +148,32 @@ smtp_intake_judge(struct smtp_server *s)
 	}
 	smtp_server_reply(s, *refusal);
 	smtp_server_end_transaction(s);
+}
+
+void
+smtp_intake_judge(struct smtp_server *s)
+{
+	const struct smtp_reply *refusal = data_refusal(s);
+
+	if (refusal == NULL)
+		smtp_server_ask(s, SMTP_QUESTION_COMMIT);
+	else
+		refuse_message(s, refusal);
+}
+
+void
+smtp_intake_end_chunk(struct smtp_server *s)
+{
+	const struct smtp_reply *refusal = data_refusal(s);
+
+	if (s->bdat.is_last) {
+		buf_clear(&s->decoded);
+		smtp_data_end(&s->data, &s->decoded);
+		take_decoded(s);
+	} else if (refusal != NULL) {
+		refuse_message(s, refusal);
+	} else {
+		s->state = SMTP_STATE_CHUNKS;
+		smtp_server_reply(s, SMTP_REPLY(250, 2, 0, 0, "ok, go on"));
+	}
 }

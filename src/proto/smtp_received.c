@@ -50,35 +50,59 @@ add_peer(struct buf *b, const struct envelope *envelope)
  * (RFC 6761 section 6.4); "localhost" would be a lie, and filters look for that one.
  */
 static void
-add_client(struct buf *b, const struct envelope *envelope, bool is_hidden)
+add_client(struct buf *b, const struct envelope *envelope,
+    struct smtp_received_from from)
 {
-	if (is_hidden) {
+	if (from.is_hidden) {
 		buf_add_string(b, "authenticated.invalid");
-		return;
+	} else if (from.is_account) {
+		add_name(b, envelope->user);
+		buf_addf(b, " (uid %lu)", (unsigned long)from.uid);
+	} else {
+		add_name(b, envelope->helo);
+		add_peer(b, envelope);
 	}
-	add_name(b, envelope->helo);
-	add_peer(b, envelope);
 }
 
-/* RFC 3848. Whoever said HELO speaks SMTP, whatever is below. */
+/*
+ * RFC 3848, and RFC 6531 section 4.3. Whoever said HELO speaks SMTP, whatever is below; an
+ * account of this host is known without AUTH.
+ */
 static const char *
-protocol(const struct envelope *envelope)
+protocol(const struct envelope *envelope, struct smtp_received_from from)
 {
-	static const char *const names[2][2] = {
-		{ "ESMTP", "ESMTPA" },
-		{ "ESMTPS", "ESMTPSA" },
+	static const char *const names[2][2][2] = {
+		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
 	};
 
 	if (!envelope->esmtp)
 		return "SMTP";
-	return names[envelope->tls.n > 0][envelope->user.n > 0];
+	return names[envelope->smtputf8][envelope->tls.n > 0]
+	            [envelope->user.n > 0 && !from.is_account];
+}
+
+/* As it was written; our parser took it, so it holds nothing odd. */
+static void
+add_recipient(struct buf *b, const struct envelope *envelope)
+{
+	struct bytes path =
+	    bytes_first(envelope->recipients[0].original, PATH_MAX_BYTES);
+
+	buf_add_string(b, "\n\tfor <");
+	if (envelope->smtputf8)
+		buf_add_bytes(b, path);
+	else
+		printable_add(b, path, PATH_MAX_BYTES);
+	buf_add_char(b, '>');
 }
 
 /* "with" and "id", a comment on TLS between them. */
 static void
-add_transport(struct buf *b, const struct envelope *envelope)
+add_transport(struct buf *b, const struct envelope *envelope,
+    struct smtp_received_from from)
 {
-	buf_addf(b, " with %s", protocol(envelope));
+	buf_addf(b, " with %s", protocol(envelope, from));
 	if (envelope->tls.n > 0) {
 		buf_add_string(b, " (");
 		add_safe(b, envelope->tls, "-_. ");
@@ -91,18 +115,15 @@ add_transport(struct buf *b, const struct envelope *envelope)
 
 void
 smtp_received_add(struct buf *b, struct bytes hostname,
-    const struct envelope *envelope, bool hides_client)
+    const struct envelope *envelope, struct smtp_received_from from)
 {
 	buf_add_string(b, "Received: from ");
-	add_client(b, envelope, hides_client);
+	add_client(b, envelope, from);
 	buf_add_string(b, "\n\tby ");
 	add_name(b, hostname);
-	add_transport(b, envelope);
-	if (envelope->n_recipients == 1) {
-		buf_add_string(b, "\n\tfor <");
-		printable_add(b, envelope->recipients[0].original, PATH_MAX_BYTES);
-		buf_add_char(b, '>');
-	}
+	add_transport(b, envelope, from);
+	if (envelope->n_recipients == 1)
+		add_recipient(b, envelope);
 	buf_add_string(b, "; ");
 	date_add_rfc5322(b, envelope->arrival_ms);
 	buf_add_char(b, '\n');

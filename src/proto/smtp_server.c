@@ -3,6 +3,7 @@
 #include "proto/smtp_server_private.h"
 
 #include "base/printable.h"
+#include "proto/dsn_parameter.h"
 #include "proto/smtp_received.h"
 
 enum { OUTPUT_MAX = 4 * SMTP_OUTPUT_HIGH };
@@ -25,6 +26,7 @@ smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
 	buf_init(&s->sender, SMTP_LINE_MAX);
 	buf_init(&s->recipient, SMTP_LINE_MAX);
 	buf_init(&s->original, SMTP_LINE_MAX);
+	buf_init(&s->orcpt, DSN_ORCPT_MAX);
 	buf_init(&s->decoded, SMTP_BODY_CHUNK);
 	buf_init(&s->body, SMTP_BODY_CHUNK);
 	smtp_transaction_init(&s->transaction, policy->recipients_max);
@@ -38,6 +40,7 @@ release_transaction(struct smtp_server *s)
 	buf_finish(&s->sender);
 	buf_finish(&s->recipient);
 	buf_finish(&s->original);
+	buf_finish(&s->orcpt);
 	buf_finish(&s->decoded);
 	buf_finish(&s->body);
 	s->body_shown = false;
@@ -137,6 +140,7 @@ smtp_server_end_transaction(struct smtp_server *s)
 {
 	s->discard_due |= s->has_file;
 	s->has_file = false;
+	s->is_chunked = false;
 	s->question = SMTP_NO_QUESTION;
 	s->state = SMTP_STATE_READY;
 	release_transaction(s);
@@ -344,7 +348,11 @@ step(struct smtp_server *s)
 		smtp_intake_judge(s);
 		return true;
 	}
-	if (s->state != SMTP_STATE_DATA)
+	if (s->state == SMTP_STATE_CHUNK && s->bdat.octets == 0) {
+		smtp_intake_end_chunk(s);
+		return true;
+	}
+	if (!smtp_server_is_in_data(s))
 		return command_step(s);
 	s->in_used += smtp_intake_feed(s, rest);
 	return rest.n > 0;
@@ -418,7 +426,7 @@ smtp_server_next(struct smtp_server *s)
 		if (event != SMTP_MORE)
 			return event;
 	} while (step(s));
-	if (unused_input(s).n == 0 && s->state != SMTP_STATE_DATA)
+	if (unused_input(s).n == 0 && !smtp_server_is_in_data(s))
 		release_input(s);
 	return SMTP_MORE;
 }
@@ -434,8 +442,14 @@ smtp_server_recipient(const struct smtp_server *s)
 static void
 accept_recipient(struct smtp_server *s)
 {
-	s->out.failed |= !smtp_transaction_add(&s->transaction,
-	    buf_bytes(&s->recipient), buf_bytes(&s->original));
+	const struct envelope_recipient recipient = {
+		.address = buf_bytes(&s->recipient),
+		.original = buf_bytes(&s->original),
+		.orcpt = buf_bytes(&s->orcpt),
+		.notify = s->notify,
+	};
+
+	s->out.failed |= !smtp_transaction_add(&s->transaction, &recipient);
 	smtp_server_reply(s, SMTP_REPLY(250, 2, 1, 5, "ok"));
 }
 
@@ -466,27 +480,44 @@ smtp_server_answer_recipient(
 	smtp_server_reply_recipient(s, refusals[answer]);
 }
 
+/* Our field on top. How a user is known: by AUTH, or as an account. */
+static void
+add_received(struct smtp_server *s)
+{
+	const struct envelope   *e = &s->transaction.envelope;
+	struct smtp_received_from from = { .is_hidden =
+		    s->policy->hide_client && e->user.n > 0,
+		.is_account = s->policy->is_local, .uid = s->uid };
+
+	smtp_received_add(&s->body, s->policy->hostname, e, from);
+}
+
 void
 smtp_server_answer_data(
     struct smtp_server *s, const struct id *id, uint64_t now_ms)
 {
+	static const struct smtp_reply trouble = { 451, { 4, 3, 0 },
+		BYTES_INIT("try again later") };
 	struct envelope *e = &s->transaction.envelope;
 
 	if (s->question != SMTP_QUESTION_DATA)
 		return;
 	s->question = SMTP_NO_QUESTION;
 	if (id == NULL) {
-		smtp_server_reply(s, SMTP_REPLY(451, 4, 3, 0, "try again later"));
+		if (s->is_chunked)
+			smtp_bdat_refuse(s, trouble);
+		else
+			smtp_server_reply(s, trouble);
 		return;
 	}
 	e->id = *id;
 	e->arrival_ms = now_ms;
 	s->has_file = true;
 	smtp_intake_begin(s);
-	smtp_received_add(&s->body, s->policy->hostname, e,
-	    s->policy->hide_client && e->user.n > 0);
-	smtp_server_reply(s,
-	    SMTP_REPLY(354, 0, 0, 0, "go on, a dot on a line by itself ends it"));
+	add_received(s);
+	if (!s->is_chunked)
+		smtp_server_reply(s, SMTP_REPLY(354, 0, 0, 0,
+		                         "go on, a dot on a line by itself ends it"));
 }
 
 struct bytes
@@ -522,12 +553,11 @@ smtp_server_answer_commit(struct smtp_server *s, struct smtp_reply reply)
 bool
 smtp_server_is_in_data(const struct smtp_server *s)
 {
-	return s->state == SMTP_STATE_DATA;
+	return s->state == SMTP_STATE_DATA || s->state == SMTP_STATE_CHUNK;
 }
 
 bool
 smtp_server_is_in_transaction(const struct smtp_server *s)
 {
-	return s->state == SMTP_STATE_OPEN || s->state == SMTP_STATE_DATA ||
-	    s->state == SMTP_STATE_DATA_END;
+	return s->state >= SMTP_STATE_OPEN && s->state <= SMTP_STATE_DATA_END;
 }

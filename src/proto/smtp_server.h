@@ -1,8 +1,8 @@
 /*
  * The server's side of SMTP, RFC 5321, with PIPELINING (RFC 2920), SIZE (RFC
- * 1870), 8BITMIME (RFC 6152), ENHANCEDSTATUSCODES (RFC 2034), STARTTLS (RFC 3207),
- * AUTH (RFC 4954) and the duties of submission (RFC 6409): one session as an engine
- * without I/O. The driver feeds bytes, takes events in a loop, answers
+ * 1870), 8BITMIME (RFC 6152), CHUNKING (RFC 3030), DSN (RFC 3461), SMTPUTF8 (RFC 6531),
+ * ENHANCEDSTATUSCODES (RFC 2034), STARTTLS (RFC 3207), AUTH (RFC 4954) and the duties of
+ * submission (RFC 6409): one session as an engine without I/O. The driver feeds bytes, takes events in a loop, answers
  * questions, and sends output.
  *
  *     smtp_server_init; smtp_server_greet or smtp_server_refuse
@@ -64,7 +64,12 @@ struct smtp_policy {
 	 */
 	bool              auth;
 	bool              any_sender;  /* the reverse-path is not asked about */
-	bool              hide_client; /* Received: of an authenticated user does not tell his address */
+	bool              hide_client; /* Received: of a user does not tell where he is */
+	/*
+	 * The clients are accounts of this host: smtp_server_account says which. They may
+	 * relay, from any reverse-path; missing fields are added as for submission.
+	 */
+	bool              is_local;
 };
 
 enum smtp_event {
@@ -78,7 +83,7 @@ enum smtp_event {
 	SMTP_ASK_DATA,      /* question: open a message file; answer_data */
 	SMTP_BODY,          /* mail data to store: smtp_server_body */
 	SMTP_COMMIT,        /* question: message and envelope are whole; answer_commit */
-	SMTP_DISCARD,       /* a transaction that got as far as 354 is void: drop its file */
+	SMTP_DISCARD,       /* a transaction that has a file is void: drop it */
 	SMTP_CLOSE,         /* send the output, then close */
 };
 
@@ -122,7 +127,8 @@ struct smtp_server {
 	bool                      esmtp;
 	bool                      is_secure;
 	struct buf                tls;      /* what smtp_server_secured was told */
-	struct buf                user;     /* who authenticated */
+	struct buf                user;     /* who authenticated, or what his account is */
+	uint32_t                  uid;      /* and its number */
 	struct sasl               sasl;
 	struct buf                sender;   /* asked for: its canonical form */
 	bool                      stopping;
@@ -138,6 +144,10 @@ struct smtp_server {
 	struct smtp_transaction   transaction;
 	struct buf                recipient; /* asked for: its canonical form */
 	struct buf                original;  /* and as it was written */
+	struct buf                orcpt;     /* and what else was said of it */
+	uint8_t                   notify;
+	struct smtp_bdat          bdat;      /* whose octets come, or whose question is open */
+	bool                      is_chunked; /* the message comes by BDAT */
 	struct smtp_data          data;
 	struct header_filter      header;
 	struct buf                decoded;
@@ -159,6 +169,12 @@ void smtp_server_finish(struct smtp_server *s);
  */
 void smtp_server_watch(
     struct smtp_server *s, smtp_refused *refused, void *context);
+
+/*
+ * On a listener that is_local, before smtp_server_greet: the account at the other end. name
+ * is copied.
+ */
+void smtp_server_account(struct smtp_server *s, struct bytes name, uint32_t uid);
 
 /* The greeting; or instead of it a refusal (421, 554), which closes. */
 void smtp_server_greet(struct smtp_server *s);
@@ -189,7 +205,7 @@ struct bytes smtp_server_password(const struct smtp_server *s);
 /* user: his name as the server spells it, copied; only with YES. */
 void smtp_server_answer_auth(
     struct smtp_server *s, enum smtp_auth_answer answer, struct bytes user);
-/* Who authenticated; empty: nobody. */
+/* Who authenticated, or the account; empty: nobody. */
 struct bytes smtp_server_authenticated(const struct smtp_server *s);
 
 /* SMTP_ASK_SENDER: the canonical form of the reverse-path; lives until it is answered. */
@@ -203,9 +219,9 @@ void smtp_server_answer_recipient(
     struct smtp_server *s, enum smtp_recipient_answer answer);
 
 /*
- * SMTP_ASK_DATA: with id and time the engine answers 354 and brings the Received
- * field as the first SMTP_BODY; with id NULL it answers 451 4.3.0. The envelope's id
- * and arrival are then set.
+ * SMTP_ASK_DATA: with id and time the engine answers 354, or takes the first chunk of
+ * BDAT, and brings the Received field as the first SMTP_BODY; with id NULL it answers
+ * 451 4.3.0. The envelope's id and arrival are then set.
  */
 void smtp_server_answer_data(
     struct smtp_server *s, const struct id *id, uint64_t now_ms);

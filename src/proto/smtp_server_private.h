@@ -1,6 +1,6 @@
 /*
  * What the files of the SMTP server share: smtp_server.c moves the session on,
- * smtp_dialog.c knows the commands, smtp_starttls.c and smtp_auth.c two of them that
+ * smtp_dialog.c knows the commands, smtp_starttls.c, smtp_auth.c and smtp_bdat.c those that
  * take longer, smtp_intake.c takes the mail data. Nobody else includes this.
  */
 #ifndef AMPEL_PROTO_SMTP_SERVER_PRIVATE_H
@@ -10,14 +10,17 @@
 #include "proto/smtp_reply.h"
 #include "proto/smtp_server.h"
 
+/* From OPEN to DATA_END a transaction is open. */
 enum smtp_state {
 	SMTP_STATE_NEW,      /* not greeted yet */
 	SMTP_STATE_START,    /* greeted; before EHLO or HELO */
 	SMTP_STATE_READY,    /* no transaction is open */
 	SMTP_STATE_AUTH,     /* the next line belongs to an exchange of SASL */
 	SMTP_STATE_OPEN,     /* behind MAIL */
+	SMTP_STATE_CHUNKS,   /* between two BDAT of one message */
 	SMTP_STATE_DATA,     /* behind 354 */
-	SMTP_STATE_DATA_END, /* behind the final dot, some text not yet handed out */
+	SMTP_STATE_CHUNK,    /* behind BDAT, whose octets come */
+	SMTP_STATE_DATA_END, /* all data is here, some text not yet handed out */
 	SMTP_STATE_CLOSING,
 	SMTP_STATES
 };
@@ -49,7 +52,7 @@ void smtp_server_end(struct smtp_server *s, struct smtp_reply reply);
 /* Whether input waits behind what is being done. */
 bool smtp_server_has_input(const struct smtp_server *s);
 
-/* One command line, without its CRLF, in the states START, READY and OPEN. */
+/* One command line, without its CRLF, in the states START, READY, OPEN and CHUNKS. */
 void smtp_dialog_command(struct smtp_server *s, struct bytes line);
 
 /* STARTTLS may be given. It must be, before anything that matters. */
@@ -69,10 +72,18 @@ void smtp_auth_over(struct smtp_server *s);
 /* Whether his right to that reverse-path is to be asked for. */
 bool smtp_sender_is_asked(const struct smtp_server *s, const struct smtp_mail *mail);
 
-/* DATA: the envelope has its id and arrival, mail data comes next. */
+/* refusal: why it cannot come now, or NULL. */
+void smtp_bdat_begin(
+    struct smtp_server *s, struct bytes arg, const struct smtp_reply *refusal);
+/* The one that came last. */
+void smtp_bdat_refuse(struct smtp_server *s, struct smtp_reply reply);
+
+/* DATA or CHUNK: the envelope has its id and arrival, mail data comes next. */
 void smtp_intake_begin(struct smtp_server *s);
-/* Mail data, in the state DATA. Returns how much of the input was used. */
+/* Mail data, in one of these states. Returns how much of the input was used. */
 size_t smtp_intake_feed(struct smtp_server *s, struct bytes input);
+/* CHUNK: all octets of the chunk were handed out. */
+void smtp_intake_end_chunk(struct smtp_server *s);
 /*
  * The data ended, and what is to be stored was handed out: refuse the message,
  * or ask for the commit.

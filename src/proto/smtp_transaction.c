@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Generous: two addresses, and twice the table while it grows. */
+/* Generous: two addresses and an ORCPT, and twice the table while it grows. */
 enum { BYTES_PER_RECIPIENT = 2048, BYTES_OF_MAIL = 4096, FIRST_ROOM = 4 };
 
 void
@@ -39,9 +39,12 @@ smtp_transaction_begin(struct smtp_transaction *t, const struct smtp_mail *mail)
 	smtp_transaction_reset(t);
 	t->is_open = true;
 	t->envelope.body = mail->body;
+	t->envelope.ret = mail->ret;
+	t->envelope.smtputf8 = mail->smtputf8;
+	t->envelope.envid = arena_copy(&t->arena, buf_bytes(&mail->envid));
 	t->envelope.reverse_path = BYTES("");
-	if (mail->is_null)
-		return true;
+	if (t->envelope.envid.p == NULL || mail->is_null)
+		return t->envelope.envid.p != NULL;
 	buf_init(&path, ADDRESS_LOCAL_MAX + 1 + ADDRESS_DOMAIN_MAX);
 	smtp_path_add(&path, &mail->path);
 	if (!path.failed)
@@ -72,15 +75,16 @@ grow(struct smtp_transaction *t)
 
 bool
 smtp_transaction_add(
-    struct smtp_transaction *t, struct bytes canonical, struct bytes original)
+    struct smtp_transaction *t, const struct envelope_recipient *recipient)
 {
-	struct envelope_recipient r = { .notify = NOTIFY_UNSET };
+	struct envelope_recipient r = *recipient;
 
 	if (!grow(t))
 		return false;
-	r.address = arena_copy(&t->arena, canonical);
-	r.original = arena_copy(&t->arena, original);
-	if (r.address.p == NULL || r.original.p == NULL)
+	r.address = arena_copy(&t->arena, r.address);
+	r.original = arena_copy(&t->arena, r.original);
+	r.orcpt = arena_copy(&t->arena, r.orcpt);
+	if (r.address.p == NULL || r.original.p == NULL || r.orcpt.p == NULL)
 		return false;
 	t->envelope.recipients[t->envelope.n_recipients++] = r;
 	return true;

@@ -28,8 +28,9 @@ void smtp_transaction_init(struct smtp_transaction *t, size_t recipients_max);
 /* False: no memory, or more recipients than the maximum. Then it must be reset. */
 bool smtp_transaction_begin(
     struct smtp_transaction *t, const struct smtp_mail *mail);
+/* recipient: everything is copied. */
 bool smtp_transaction_add(
-    struct smtp_transaction *t, struct bytes canonical, struct bytes original);
+    struct smtp_transaction *t, const struct envelope_recipient *recipient);
 bool smtp_transaction_has(
     const struct smtp_transaction *t, struct bytes canonical);
 /* None is open; all its memory is free. Calm when none was. */

@@ -1,5 +1,6 @@
 #include "queue/admin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,6 +143,17 @@ on_ask_rows(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 
 /* --- actions --- */
 
+/* There is no error in it when nothing waits. */
+static void
+say_kicked(struct admin *a, const struct store_op *op)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "%llu recipient%s due now",
+	    (unsigned long long)op->kicked, op->kicked == 1 ? " is" : "s are");
+	say_done(a, 0, op->result == STORE_DONE ? text : "nothing waits", -1);
+}
+
 static void
 on_acted(struct desk_request *r)
 {
@@ -153,8 +165,12 @@ on_acted(struct desk_request *r)
 	};
 	struct admin *a = r->context;
 
-	say_done(a, r->op.result == STORE_DONE ? 0 : 1, texts[r->op.result],
-	    -1);
+	if (r->op.kind == STORE_KICK_ALL &&
+	    (r->op.result == STORE_DONE || r->op.result == STORE_STALE))
+		say_kicked(a, &r->op);
+	else
+		say_done(a, r->op.result == STORE_DONE ? 0 : 1,
+		    texts[r->op.result], -1);
 	schedule_wake(a->schedule);
 	finish(a);
 }
@@ -171,20 +187,25 @@ on_ask_action(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	};
 	struct admin         *a = context;
 	struct msg_ask_action m;
+	bool                  is_all;
 
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (!msg_ask_action_read(frame, &m) || m.action > ACTION_REMOVE ||
-	    !id_read(m.id, &a->id))
+	if (!msg_ask_action_read(frame, &m) || m.action > ACTION_REMOVE)
+		return false;
+	is_all = m.action == ACTION_RETRY && m.id.n == 0;
+	if (!is_all && !id_read(m.id, &a->id))
 		return false;
 	a->is_busy = true;
 	a->request.op = (struct store_op){
-		.kind = kinds[m.action],
+		.kind = is_all ? STORE_KICK_ALL : kinds[m.action],
 		.id = a->id,
 		.recipient = STORE_ALL,
 		.now_ms = clock_now_ms(),
 	};
+	if (m.action == ACTION_RETRY)
+		schedule_trust_nothing(a->schedule);
 	a->request.done = on_acted;
 	a->request.context = a;
 	desk_commit(a->desk, &a->request);

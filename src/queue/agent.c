@@ -8,12 +8,24 @@
 #include "io/log.h"
 #include "io/peer.h"
 #include "proto/message.h"
-#include "queue/schedule.h"
+#include "queue/agents.h"
+#include "queue/schedule_inside.h"
 
-enum { TEXT_MAX = 1024 };
+enum {
+	TEXT_MAX = 1024, /* of what another server said */
+	NAME_MAX_BYTES = 512,
+};
 
-static bool
-send_job(struct agent *a, const struct flight *f)
+enum { KEPT_MAX = 1900 }; /* its HELLO has to name them: below JOBS_MAX of service/jobs.h */
+
+/* Deliveries that it has at once. */
+static const size_t windows[] = {
+	[AGENT_DELIVER] = 256,
+	[AGENT_REMOTE] = 1500,
+};
+
+static void
+add_deliver(struct buf *frame, const struct flight *f)
 {
 	const struct store_lease *l = &f->lease;
 	struct msg_deliver        m = {
@@ -28,11 +40,45 @@ send_job(struct agent *a, const struct flight *f)
 		       .colour = (uint8_t)l->colour,
 		       .size = l->size_bytes,
 	};
+
+	msg_deliver_add(frame, &m);
+}
+
+static void
+add_remote(struct buf *frame, const struct flight *f)
+{
+	const struct store_lease *l = &f->lease;
+	struct msg_remote         m = {
+		        .token = l->token,
+		        .id = id_bytes(&l->id),
+		        .recipient = l->recipient,
+		        .repeated = l->repeated,
+		        .address = l->address,
+		        .reverse_path = l->reverse_path,
+		        .size = l->size_bytes,
+		        .body = (uint8_t)l->body,
+		        .smtputf8 = l->smtputf8,
+		        .ret = (uint8_t)l->ret,
+		        .envid = l->envid,
+		        .notify = l->notify,
+		        .orcpt = l->orcpt,
+	};
+
+	msg_remote_add(frame, &m);
+}
+
+static bool
+send_job(struct agent *a, const struct flight *f)
+{
+	static void (*const add[])(struct buf *, const struct flight *) = {
+		[AGENT_DELIVER] = add_deliver,
+		[AGENT_REMOTE] = add_remote,
+	};
 	struct buf frame;
 	bool       sent;
 
 	buf_init(&frame, FRAME_MAX);
-	msg_deliver_add(&frame, &m);
+	add[a->kind](&frame, f);
 	sent = !frame.failed &&
 	    peer_send(a->peer, buf_bytes(&frame), &f->body, 1);
 	buf_finish(&frame);
@@ -44,13 +90,15 @@ agent_has_room(struct agent *a)
 {
 	struct flight *f;
 
-	while (a->has_greeted && a->n_delivering < AGENT_WINDOW &&
+	while (a->has_greeted && a->n_delivering < windows[a->kind] &&
+	    a->n_kept < KEPT_MAX &&
 	    (f = flight_ring_first(&a->waiting)) != NULL) {
 		if (!send_job(a, f))
 			return; /* it is dead: `gone` comes, and takes them all */
 		f->state = FLIGHT_DELIVERING;
 		flight_ring_add(&a->delivering, f);
 		a->n_delivering++;
+		a->n_kept++;
 	}
 }
 
@@ -64,16 +112,34 @@ agent_deliver(struct agent *a, struct flight *f)
 }
 
 void
-agent_finished(struct agent *a, const struct id *id, uint32_t recipient)
+agent_retry_all(struct agent *a)
 {
-	struct msg_finished m = { id_bytes(id),
-		recipient };
+	struct msg_retry_all m = { 0 };
+	struct buf           frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_retry_all_add(&frame, &m);
+	peer_send(a->peer, buf_bytes(&frame), NULL, 0);
+	buf_finish(&frame);
+}
+
+static void
+say_finished(struct agent *a, const struct id *id, uint32_t recipient)
+{
+	struct msg_finished m = { id_bytes(id), recipient };
 	struct buf          frame;
 
 	buf_init(&frame, FRAME_MAX);
 	msg_finished_add(&frame, &m);
 	peer_send(a->peer, buf_bytes(&frame), NULL, 0);
 	buf_finish(&frame);
+}
+
+void
+agent_finished(struct agent *a, const struct flight *f)
+{
+	a->n_kept--;
+	say_finished(a, &f->lease.id, f->lease.recipient);
 }
 
 /* --- what it says --- */
@@ -119,13 +185,45 @@ on_hello(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 			return false;
 		flight_ring_add(&a->delivering, f);
 		a->n_delivering++;
+		a->n_kept++;
 	}
 	if (!frame_end(&r))
 		return false;
 	a->has_greeted = true;
-	schedule_agent_known(a->schedule);
+	schedule_agents_known(a->schedule);
 	agent_has_room(a);
 	return true;
+}
+
+/* Another server's words reach logs and notifications: one line of printable ASCII. */
+static struct bytes
+clean(struct flight *f, struct bytes text, size_t max)
+{
+	struct bytes cleaned;
+	struct buf   b;
+
+	if (text.n <= max && printable_is(text))
+		return text;
+	buf_init(&b, max);
+	printable_add(&b, text, max);
+	cleaned = arena_copy(&f->arena, buf_bytes(&b));
+	buf_finish(&b);
+	return cleaned;
+}
+
+static struct outcome
+read_outcome(struct flight *f, const struct msg_outcome *m)
+{
+	return (struct outcome){
+		.kind = (enum outcome_kind)m->kind,
+		.status = STATUS(m->class, m->subject, m->detail),
+		.text = clean(f, m->text, TEXT_MAX),
+		.host = clean(f, m->host, NAME_MAX_BYTES),
+		.protection = clean(f, m->protection, NAME_MAX_BYTES),
+		.is_reply = m->is_reply != 0,
+		.is_handed_on = m->is_handed_on != 0,
+		.is_down = m->is_down != 0,
+	};
 }
 
 static bool
@@ -146,17 +244,15 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		return false;
 	f = schedule_find(a->schedule, &id, m.recipient);
 	if (f == NULL) { /* from before our restart, and found to be finished */
-		agent_finished(a, &id, m.recipient);
+		say_finished(a, &id, m.recipient);
 		return true;
 	}
 	if (f->agent != a ||
 	    (f->state != FLIGHT_DELIVERING && f->state != FLIGHT_EXTENDING))
 		return false;
-	outcome = (struct outcome){
-		.kind = (enum outcome_kind)m.kind,
-		.status = STATUS(m.class, m.subject, m.detail),
-		.text = bytes_first(m.text, TEXT_MAX),
-	};
+	outcome = read_outcome(f, &m);
+	if (a->kind == AGENT_REMOTE)
+		share_learn(f->share, outcome.kind);
 	schedule_outcome(f, &outcome);
 	return true;
 }
@@ -173,17 +269,19 @@ on_gone(struct peer *peer, const char *why, void *context)
 
 	(void)peer;
 	(void)why;
-	schedule_agent_gone(a->schedule, a);
+	agents_gone(schedule_agents(a->schedule), a);
 }
 
 struct agent *
-agent_new(uv_loop_t *loop, struct schedule *s, uint64_t serial, int socket)
+agent_new(uv_loop_t *loop, struct schedule *s, enum agent_kind kind,
+    uint64_t serial, int socket)
 {
 	struct agent *a = calloc(1, sizeof *a);
 
 	if (a == NULL)
 		return NULL;
 	a->schedule = s;
+	a->kind = kind;
 	a->serial = serial;
 	flight_ring_init(&a->delivering);
 	flight_ring_init(&a->waiting);

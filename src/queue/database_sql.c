@@ -43,6 +43,15 @@ const char *const database_migrations[] = {
 	/* How often the store was opened. */
 	"CREATE TABLE life(n INTEGER NOT NULL);"
 	"INSERT INTO life VALUES(0);",
+
+	/* What the envelope says to other hosts; envid NULL: none. body_type: enum
+	 * envelope_body; what came earlier may be 8-bit. is_warned: its sender was told
+	 * of the delay. */
+	"ALTER TABLE message ADD COLUMN ret INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE message ADD COLUMN envid BLOB;"
+	"ALTER TABLE message ADD COLUMN body_type INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE message ADD COLUMN smtputf8 INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recipient ADD COLUMN is_warned INTEGER NOT NULL DEFAULT 0;",
 };
 
 const unsigned database_version =
@@ -51,7 +60,8 @@ const unsigned database_version =
 #define LEASE_COLUMNS \
 	"SELECT r.id, r.recipient, r.due_ms, r.attempts, r.life, r.is_expanded," \
 	" r.address, r.original, coalesce(r.reverse_path, m.reverse_path)," \
-	" m.arrival_ms, m.size_bytes, m.colour, m.body, m.recipients"
+	" m.arrival_ms, m.size_bytes, m.colour, m.body, m.recipients," \
+	" r.is_warned, r.notify, r.orcpt, m.ret, m.envid, m.body_type, m.smtputf8"
 
 #define SOME_FREE \
 	" WHERE id = ?1 AND recipient BETWEEN ?2 AND ?3" \
@@ -70,21 +80,23 @@ const char *const database_sql[SQL_STATEMENTS] = {
 	[SQL_NEXT_BODY] = "SELECT coalesce(max(n), 0) + 1 FROM body",
 
 	[SQL_MESSAGE_ADD] =
-	    "INSERT OR IGNORE INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	    "INSERT OR IGNORE INTO message"
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[SQL_MESSAGE_GET] = "SELECT envelope, body FROM message WHERE id = ?1",
 	[SQL_MESSAGE_BODY] = "SELECT body, size_bytes FROM message WHERE id = ?1",
 	[SQL_MESSAGE_DROP] = "DELETE FROM message WHERE id = ?1",
 
 	[SQL_RECIPIENT_ADD] =
 	    "INSERT INTO recipient"
-	    " VALUES(?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL)",
+	    " VALUES(?1, ?2, ?3, 0, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, 0)",
 	[SQL_RECIPIENT_ANY] = "SELECT 1 FROM recipient WHERE id = ?1 LIMIT 1",
 	[SQL_RECIPIENT_ANY_FREE] = "SELECT 1 FROM recipient" SOME_FREE " LIMIT 1",
 	[SQL_RECIPIENT_DROP] =
 	    "DELETE FROM recipient WHERE id = ?1 AND recipient = ?2",
 	[SQL_RECIPIENT_DEFER] =
 	    "UPDATE recipient SET due_ms = ?3, attempts = attempts + 1, life = ?4,"
-	    " text = ?5 WHERE id = ?1 AND recipient = ?2",
+	    " text = ?5, is_warned = is_warned OR ?6"
+	    " WHERE id = ?1 AND recipient = ?2",
 	[SQL_RECIPIENT_HOLD] =
 	    "UPDATE recipient SET state = 1, life = ?3, text = ?4"
 	    " WHERE id = ?1 AND recipient = ?2",
@@ -121,6 +133,9 @@ const char *const database_sql[SQL_STATEMENTS] = {
 	    "UPDATE recipient SET due_ms = ?4" SOME_FREE " AND state = 0",
 	[SQL_KICK_HELD] =
 	    "UPDATE recipient SET state = 0, due_ms = ?4" SOME_FREE " AND state = 1",
+	[SQL_KICK_ALL] =
+	    "UPDATE recipient SET due_ms = ?1"
+	    " WHERE state = 0 AND NOT is_leased(id, recipient)",
 	[SQL_REMOVE_QUEUED] = "DELETE FROM recipient" SOME_FREE " AND state = 0",
 	[SQL_REMOVE_HELD] = "DELETE FROM recipient" SOME_FREE " AND state = 1",
 

@@ -14,8 +14,8 @@ enum {
 struct pass {
 	struct desk_request *requests;
 	struct desk_call    *calls;
-	size_t               want;
-	uint64_t             want_now_ms;
+	size_t               wanted; /* recipients */
+	struct store_want    want;
 	struct desk_leases  *leases;
 };
 
@@ -28,8 +28,8 @@ struct desk {
 	/* The loop's side: what waits for the next pass. */
 	struct desk_request *first, **last;
 	struct desk_call    *first_call, **last_call;
-	size_t               want;
-	uint64_t             want_now_ms;
+	size_t               wanted;
+	struct store_want    want;
 	bool                 is_running;
 	size_t               n_patient;   /* requests that can wait */
 	bool                 is_urgent;   /* something cannot, or has waited */
@@ -64,17 +64,13 @@ static void
 lease(struct store *store, struct pass *pass)
 {
 	struct desk_leases *l = malloc(sizeof *l);
-	struct store_want   want = {
-		  .now_ms = pass->want_now_ms,
-		  .others = pass->want,
-	};
 
 	pass->leases = l;
 	if (l == NULL)
 		return;
 	arena_init(&l->arena, LEASE_ARENA);
-	l->n = store_lease(store, &want, &l->arena, l->list,
-	    pass->want < DESK_LEASES ? pass->want : DESK_LEASES);
+	l->n = store_lease(store, &pass->want, &l->arena, l->list,
+	    pass->wanted < DESK_LEASES ? pass->wanted : DESK_LEASES);
 	for (size_t i = 0; i < l->n; i++)
 		l->bodies[i] = store_body(store, &l->list[i].id);
 	l->next_due_ms = store_next_due(store);
@@ -88,7 +84,7 @@ run_pass(struct store *store, struct pass *pass)
 
 	while (r)
 		r = commit_some(store, r);
-	if (pass->want > 0)
+	if (pass->wanted > 0)
 		lease(store, pass);
 	for (struct desk_call *c = pass->calls; c; c = c->next)
 		c->run(store, c);
@@ -120,7 +116,7 @@ static void
 begin_pass(struct desk *d)
 {
 	if (d->is_running ||
-	    (d->first == NULL && d->first_call == NULL && d->want == 0))
+	    (d->first == NULL && d->first_call == NULL && d->wanted == 0))
 		return;
 	if (!d->is_urgent && d->n_patient < PATIENT_MAX)
 		return;
@@ -130,14 +126,14 @@ begin_pass(struct desk *d)
 	d->pass = (struct pass){
 		.requests = d->first,
 		.calls = d->first_call,
+		.wanted = d->wanted,
 		.want = d->want,
-		.want_now_ms = d->want_now_ms,
 	};
 	d->first = NULL;
 	d->last = &d->first;
 	d->first_call = NULL;
 	d->last_call = &d->first_call;
-	d->want = 0;
+	d->wanted = 0;
 	d->is_running = true;
 	uv_mutex_lock(&d->mutex);
 	d->has_work = true;
@@ -178,7 +174,7 @@ on_ended(uv_async_t *async)
 		pass.requests = r->next;
 		r->done(r);
 	}
-	if (pass.want > 0)
+	if (pass.wanted > 0)
 		d->leased(pass.leases, d->context);
 	while (pass.calls) {
 		struct desk_call *c = pass.calls;
@@ -282,10 +278,10 @@ desk_run(struct desk *d, struct desk_call *call)
 }
 
 void
-desk_want(struct desk *d, size_t n, uint64_t now_ms)
+desk_want(struct desk *d, size_t n, const struct store_want *want)
 {
-	d->want = n;
-	d->want_now_ms = now_ms;
+	d->wanted = n;
+	d->want = *want;
 	d->is_urgent = true;
 }
 

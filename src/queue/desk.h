@@ -68,8 +68,11 @@ void desk_commit(struct desk *d, struct desk_request *request);
 /* True: it had not begun; done does not come. */
 bool desk_cancel(struct desk *d, struct desk_request *request);
 void desk_run(struct desk *d, struct desk_call *call);
-/* Lease up to n recipients that are due at now_ms in the next pass. */
-void desk_want(struct desk *d, size_t n, uint64_t now_ms);
+/*
+ * Lease up to n recipients in the next pass, as want says; its limits and their names
+ * live until `leased` comes.
+ */
+void desk_want(struct desk *d, size_t n, const struct store_want *want);
 /* Whether nothing waits and nothing runs. */
 bool desk_is_idle(const struct desk *d);
 

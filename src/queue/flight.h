@@ -14,14 +14,16 @@
 
 struct agent;
 struct lookup_question;
+struct notice;
 struct schedule;
+struct share;
 
 enum flight_state {
 	FLIGHT_ROUTING,   /* lookup is asked where it goes */
 	FLIGHT_WAITING,   /* for its agent */
 	FLIGHT_DELIVERING,
 	FLIGHT_EXTENDING, /* an agent told us of it; the store does not know yet */
-	FLIGHT_FINISHING, /* its outcome is on the way into the store */
+	FLIGHT_FINISHING, /* its outcome is known, and on the way into the store */
 };
 
 struct flight {
@@ -29,17 +31,22 @@ struct flight {
 	struct flight          *next, *before; /* in one of the agent's or user's lists */
 	struct schedule        *schedule;
 	enum flight_state       state;
-	struct store_lease      lease;  /* views live in leases, or are empty */
+	struct store_lease      lease;  /* views live in leases, or in arena */
 	struct desk_leases     *leases; /* NULL: EXTENDING */
+	struct share           *share; /* counts it; NULL: none does */
 	int                     body;   /* -1: none */
 	struct agent           *agent;
 	struct lookup_question *question;
 	char                    user[64];
 	struct bytes            extension; /* in arena */
 	uint64_t                begun_ms;
+	bool                    is_remote;   /* goes to another host */
 	bool                    has_outcome; /* one came while EXTENDING: */
 	struct outcome          outcome;
 	struct desk_request     request;     /* of the FINISH, RELEASE or EXTEND */
+	struct desk_call        call;        /* for the body of what was extended */
+	struct notice          *notice;      /* tells of it; NULL: nobody is told */
+	struct store_finish     end;         /* what it waits with for the notice */
 	struct arena            arena;       /* what the request points to */
 };
 

@@ -1,6 +1,6 @@
 /*
  * ampel-queue: the store and the schedule. May be asked: to keep a message (smtpd,
- * hiq), what became of one (deliver), what it holds (the administrator).
+ * hiq), what became of one (deliver, remote), what it holds (the administrator).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +11,11 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "queue/admin.h"
+#include "queue/agents.h"
 #include "queue/desk.h"
 #include "queue/schedule.h"
 #include "queue/store.h"
+#include "service/event.h"
 #include "service/lookup_client.h"
 #include "service/service.h"
 #include "service/submit.h"
@@ -31,7 +33,8 @@ static struct {
 	uint64_t              need_bytes; /* free space below which nothing is taken */
 	bool                  has_space;
 	uint64_t              looked_ms;
-	bool                  is_stopping;
+	bool                  has_worked, is_stopping;
+	size_t                n_returned; /* recipients that were out when we stopped */
 	uv_timer_t            stop_timer;
 } queue;
 
@@ -193,6 +196,7 @@ use(const struct config *config)
 	submit_server_limit(queue.submit, message_max(config));
 	schedule_use(queue.schedule, config);
 	schedule_begin(queue.schedule);
+	queue.has_worked = true;
 }
 
 static void
@@ -209,16 +213,23 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 		lookup_client_connect(queue.lookup, socket);
 		return;
 	case ROLE_DELIVER:
-		schedule_add_agent(queue.schedule, serial, socket);
+		agents_add(schedule_agents(queue.schedule), AGENT_DELIVER,
+		    serial, socket);
 		return;
-	case ROLE_AUTH:
-	case ROLE_POP3D:
-	case ROLE_MAILBOX:
+	case ROLE_REMOTE:
+		agents_add(schedule_agents(queue.schedule), AGENT_REMOTE,
+		    serial, socket);
+		return;
 	case ROLE_ADMIN:
 		admin_add(service_loop(), queue.desk, queue.schedule, socket);
 		return;
 	case ROLE_NONE:
 	case ROLE_QUEUE:
+	case ROLE_AUTH:
+	case ROLE_POP3D:
+	case ROLE_MAILBOX:
+	case ROLE_DNS:
+	case ROLE_FETCH:
 		break;
 	}
 	log_text("a neighbour could not be connected");
@@ -253,20 +264,70 @@ on_deliver_for(struct peer *p, struct bytes frame, int *fds, size_t n_fds,
 	(void)context;
 	if (!msg_deliver_for_read(frame, &m) || m.result > WANT_READY)
 		return false;
-	schedule_deliver_for(queue.schedule, &m);
+	agents_deliver_for(schedule_agents(queue.schedule), &m);
 	return true;
+}
+
+static bool
+on_retry_all(struct peer *p, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_retry_all m;
+
+	(void)p;
+	(void)fds;
+	(void)n_fds;
+	(void)context;
+	if (!msg_retry_all_read(frame, &m))
+		return false;
+	if (queue.desk && !queue.is_stopping)
+		schedule_retry_all(queue.schedule);
+	return true;
+}
+
+/* --- the end --- */
+
+static void
+run_stats(struct store *store, struct desk_call *call)
+{
+	store_stats(store, call->context);
+}
+
+static void
+log_stop(const struct store_stats *left)
+{
+	struct event e = event_begin("stop", NULL);
+
+	event_number(&e, "messages", left->messages);
+	event_number(&e, "queued", left->queued);
+	event_number(&e, "held", left->held);
+	event_number(&e, "returned", queue.n_returned);
+	event_end(&e);
+}
+
+static void
+on_stats(struct desk_call *call)
+{
+	if (queue.has_worked)
+		log_stop(call->context);
+	desk_close(queue.desk);
+	service_end(0);
 }
 
 /* What is in flight comes back first; what is due stays for the next start. */
 static void
 on_stop_tick(uv_timer_t *timer)
 {
-	(void)timer;
+	static struct store_stats left;
+	static struct desk_call   call = {
+		  .run = run_stats, .done = on_stats, .context = &left,
+	};
+
 	if (!schedule_is_empty(queue.schedule) || !desk_is_idle(queue.desk) ||
 	    submit_server_jobs(queue.submit) > 0)
 		return;
-	desk_close(queue.desk);
-	service_end(0);
+	uv_timer_stop(timer);
+	desk_run(queue.desk, &call);
 }
 
 static void
@@ -281,7 +342,7 @@ stop(void)
 		service_end(0);
 		return;
 	}
-	schedule_stop(queue.schedule);
+	queue.n_returned = schedule_stop(queue.schedule);
 	uv_timer_init(service_loop(), &queue.stop_timer);
 	uv_timer_start(&queue.stop_timer, on_stop_tick, 0, TICK_MS);
 }
@@ -292,6 +353,7 @@ main(void)
 	static const struct peer_permit control[] = {
 		{ MSG_PAUSE, NULL, on_pause, 0 },
 		{ MSG_DELIVER_FOR, NULL, on_deliver_for, 0 },
+		{ MSG_RETRY_ALL, NULL, on_retry_all, 0 },
 	};
 	static const struct program program = {
 		.name = "ampel-queue",

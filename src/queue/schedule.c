@@ -2,54 +2,40 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io/clock.h"
 #include "io/log.h"
-#include "mail/address.h"
-#include "mail/directory.h"
 #include "mail/retry.h"
-#include "queue/agent.h"
-#include "queue/flight.h"
-#include "queue/users.h"
+#include "queue/notices.h"
+#include "queue/routing.h"
+#include "queue/schedule_inside.h"
 #include "service/event.h"
-#include "service/lookup_client.h"
-#include "service/service.h"
 
 enum {
-	FLIGHTS_MAX = 1024, /* on their way at once */
-	ROOM_MIN = 64,      /* before a full window is filled again */
-	SOON_MS = 1000,     /* a neighbour was restarted: try again then */
+	FLIGHTS_MAX = STORE_LEASES_MAX, /* on their way at once */
+	ROOM_MIN = 64,        /* before a full window is filled again */
+	SOON_MS = 1000,       /* a neighbour was restarted: try again then */
+	PASSED_BY_MS = 50,    /* something is due that may not go: look again then */
 	DUE_MAX_MS = 60 * 60 * 1000,
-};
-
-struct schedule {
-	uv_loop_t            *loop;
-	struct desk          *desk;
-	struct lookup_client *lookup;
-	struct flight_table   flights;
-	struct users          users;
-	struct agent         *agents;
-	uv_timer_t            timer; /* the next that gets due */
-	uv_timer_t            again_timer;
-	struct desk_request  *again; /* what the store could not write */
-	uint64_t              queue_lifetime_ms;
-	bool                  has_begun, is_paused, is_stopping;
-	bool                  are_agents_known; /* those of an earlier life */
-	bool                  is_wanting; /* a pass that leases is on its way */
-	bool                  wake_again; /* what came since is not in that pass */
-	bool                  has_more;   /* the last one found more than it took */
+	LIMITS_ARENA = 64 * 1024 * 1024,
 };
 
 struct schedule *
 schedule_new(uv_loop_t *loop, struct lookup_client *lookup)
 {
 	struct schedule *s = calloc(1, sizeof *s);
+	uint64_t         seed;
 
 	if (s == NULL)
 		return NULL;
+	random_fill(&seed, sizeof seed);
 	s->loop = loop;
 	s->lookup = lookup;
+	s->last_again = &s->again;
+	agents_init(&s->agents, loop, s);
+	shares_init(&s->shares, seed);
+	notices_init(&s->notices, s);
+	arena_init(&s->limits, LIMITS_ARENA);
 	uv_timer_init(loop, &s->timer);
 	uv_timer_init(loop, &s->again_timer);
 	s->timer.data = s->again_timer.data = s;
@@ -62,29 +48,43 @@ schedule_set_desk(struct schedule *s, struct desk *desk)
 	s->desk = desk;
 }
 
+struct agents *
+schedule_agents(struct schedule *s)
+{
+	return &s->agents;
+}
+
 void
 schedule_use(struct schedule *s, const struct config *config)
 {
-	s->queue_lifetime_ms = config->queue_lifetime_ms;
+	s->config = config;
+	shares_forget_ours(&s->shares);
+	shares_add_ours(&s->shares, config->hostname);
+	for (size_t i = 0; i < config->domains.n; i++)
+		shares_add_ours(&s->shares, config->domains.v[i]);
 }
 
 /* --- leases --- */
 
-/* An agent of an earlier life of ours may hold what the store calls due. */
-static bool
-is_every_agent_known(const struct schedule *s)
+static void
+want_leases(struct schedule *s)
 {
-	for (const struct agent *a = s->agents; a; a = a->next)
-		if (!a->has_greeted)
-			return false;
-	return true;
+	struct store_want want = { .now_ms = clock_now_ms() };
+	size_t            room = FLIGHTS_MAX - s->flights.n;
+
+	arena_reset(&s->limits);
+	if (!shares_limit(&s->shares, &s->limits, &want)) {
+		log_text("no memory for what the queue wants");
+		schedule_wake_at(s, want.now_ms + SOON_MS);
+		return;
+	}
+	s->is_wanting = true;
+	desk_want(s->desk, room < DESK_LEASES ? room : DESK_LEASES, &want);
 }
 
 void
 schedule_wake(struct schedule *s)
 {
-	size_t room = FLIGHTS_MAX - s->flights.n;
-
 	if (s->is_wanting)
 		s->wake_again = true;
 	if (!s->has_begun || !s->are_agents_known || s->is_paused ||
@@ -94,9 +94,7 @@ schedule_wake(struct schedule *s)
 		s->has_more = true; /* the next that ends makes room */
 		return;
 	}
-	s->is_wanting = true;
-	desk_want(s->desk, room < DESK_LEASES ? room : DESK_LEASES,
-	    clock_now_ms());
+	want_leases(s);
 }
 
 static void
@@ -105,19 +103,21 @@ on_due(uv_timer_t *timer)
 	schedule_wake(timer->data);
 }
 
-static void
-wait_for_due(struct schedule *s, uint64_t next_due_ms)
+/* Too early costs a look, too late a message its time. */
+void
+schedule_wake_at(struct schedule *s, uint64_t due_ms)
 {
 	uint64_t now = clock_now_ms();
-	uint64_t wait = next_due_ms > now ? next_due_ms - now : 1;
+	uint64_t wait = due_ms > now ? due_ms - now : 1;
 
-	if (next_due_ms == UINT64_MAX)
+	if (due_ms == UINT64_MAX || s->is_stopping)
 		return;
-	uv_timer_start(
-	    &s->timer, on_due, wait < DUE_MAX_MS ? wait : DUE_MAX_MS, 0);
+	if (wait > DUE_MAX_MS)
+		wait = DUE_MAX_MS;
+	if (!uv_is_active((uv_handle_t *)&s->timer) ||
+	    uv_timer_get_due_in(&s->timer) > wait)
+		uv_timer_start(&s->timer, on_due, wait, 0);
 }
-
-static void ask_route(struct flight *f);
 
 static void
 begin_flight(
@@ -136,35 +136,38 @@ begin_flight(
 	f->leases = leases;
 	f->body = leases->bodies[i];
 	f->begun_ms = clock_monotonic_ms();
-	ask_route(f);
+	f->share = shares_enter(&s->shares, l->address);
+	routing_ask(f);
 }
 
 void
 schedule_leased(struct desk_leases *leases, void *context)
 {
 	struct schedule *s = context;
-	size_t           n;
-	uint64_t         next_due_ms;
 	bool             wake_again = s->wake_again;
+	uint64_t         now = clock_now_ms();
 
 	s->is_wanting = s->wake_again = false;
 	if (leases == NULL) {
-		wait_for_due(s, clock_now_ms() + SOON_MS);
+		schedule_wake_at(s, now + SOON_MS);
 		return;
 	}
-	n = leases->n;
-	next_due_ms = leases->next_due_ms;
-	s->has_more = n == DESK_LEASES || s->flights.n + n >= FLIGHTS_MAX;
+	/* What is due and was not leased was passed by: its destination has its share. */
+	s->has_more = leases->n == DESK_LEASES || leases->next_due_ms <= now;
+	if (leases->next_due_ms > now)
+		schedule_wake_at(s, leases->next_due_ms);
+	else if (leases->n < DESK_LEASES)
+		schedule_wake_at(s, now + PASSED_BY_MS);
+	else
+		wake_again = true;
 	/* One user of our own, so that no flight frees the list under us. */
 	leases->users++;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < leases->n; i++)
 		begin_flight(s, leases, i);
 	if (--leases->users == 0)
 		desk_leases_release(leases);
-	if (s->has_more || wake_again)
+	if (wake_again)
 		schedule_wake(s);
-	else
-		wait_for_due(s, next_due_ms);
 }
 
 static void
@@ -173,6 +176,7 @@ end_flight(struct flight *f)
 	struct schedule *s = f->schedule;
 	struct agent    *agent = f->agent;
 
+	shares_leave(&s->shares, f->share);
 	flight_free(&s->flights, f);
 	if (agent)
 		agent_has_room(agent);
@@ -185,12 +189,13 @@ end_flight(struct flight *f)
 static void
 on_again(uv_timer_t *timer)
 {
-	struct schedule *s = timer->data;
+	struct schedule     *s = timer->data;
+	struct desk_request *r = s->again, *next;
 
-	while (s->again) {
-		struct desk_request *r = s->again;
-
-		s->again = r->next;
+	s->again = NULL;
+	s->last_again = &s->again;
+	for (; r; r = next) {
+		next = r->next;
 		desk_commit(s->desk, r);
 	}
 }
@@ -199,24 +204,30 @@ on_again(uv_timer_t *timer)
 static void
 commit_later(struct schedule *s, struct desk_request *r)
 {
-	r->next = s->again;
-	s->again = r;
+	r->next = NULL;
+	*s->last_again = r;
+	s->last_again = &r->next;
 	if (!uv_is_active((uv_handle_t *)&s->again_timer))
 		uv_timer_start(&s->again_timer, on_again, SOON_MS, 0);
 }
 
 static void
-log_outcome(const struct flight *f, const struct outcome *o, bool held)
+log_outcome(const struct flight *f, const struct outcome *o)
 {
-	struct event e = event_begin(
-	    held ? "held" : outcome_name(o->kind), &f->lease.id);
+	struct event e = event_begin(outcome_name(o->kind), &f->lease.id);
 
 	event_path(&e, "rcpt", f->lease.address);
 	if (f->user[0])
 		event_text(&e, "user", bytes_of(f->user));
+	if (o->host.n > 0)
+		event_text(&e, "host", o->host);
+	if (o->protection.n > 0)
+		event_text(&e, "tls", o->protection);
 	event_status(&e, "status", o->status);
 	event_number(&e, "ms", clock_monotonic_ms() - f->begun_ms);
-	if (o->kind != OUTCOME_DELIVERED)
+	if (o->kind == OUTCOME_FAILED && o->status.class == 4)
+		event_text(&e, "expired", BYTES("yes"));
+	if (o->kind != OUTCOME_DELIVERED || o->is_reply)
 		event_text(&e, "why", o->text);
 	event_end(&e);
 }
@@ -224,37 +235,47 @@ log_outcome(const struct flight *f, const struct outcome *o, bool held)
 static void
 on_finished(struct desk_request *r)
 {
-	struct flight *f = r->context;
+	struct flight            *f = r->context;
+	struct schedule          *s = f->schedule;
+	const struct store_finish done = r->op.finish;
+	enum store_result         result = r->op.result;
 
-	if (r->op.result == STORE_UNKNOWN) {
+	if (result == STORE_UNKNOWN) {
 		/* The agent keeps it; so do we, until the disk takes it. */
 		log_text("the queue could not write what became of %s: again",
 		    id_text(&f->lease.id).p);
-		commit_later(f->schedule, r);
+		commit_later(s, r);
 		return;
 	}
-	if (r->op.result != STORE_DONE)
+	if (f->notice && !notices_written(&s->notices, f, result))
+		return; /* it is finished without what it should have caused */
+	if (result != STORE_DONE)
 		log_text("the queue had no lease of %s any more",
 		    id_text(&f->lease.id).p);
 	if (f->agent)
-		agent_finished(f->agent, &f->lease.id, f->lease.recipient);
-	if (r->op.finish.outcome.kind == OUTCOME_EXPANDED)
-		schedule_wake(f->schedule);
-	else if (r->op.finish.outcome.kind == OUTCOME_DEFERRED &&
-	    !uv_is_active((uv_handle_t *)&f->schedule->timer))
-		wait_for_due(f->schedule, r->op.finish.due_ms);
+		agent_finished(f->agent, f);
+	if (done.outcome.kind == OUTCOME_EXPANDED || done.n_caused > 0)
+		schedule_wake(s);
+	else if (done.outcome.kind == OUTCOME_DEFERRED)
+		schedule_wake_at(s, done.due_ms);
 	end_flight(f);
 }
 
+/* It is decided: whoever delivered it may go on with something else. */
 static void
-finish(struct flight *f, const struct store_finish *finish)
+leave_agent(struct flight *f)
 {
-	struct desk_request *r = &f->request;
-
 	if (f->state == FLIGHT_DELIVERING)
 		f->agent->n_delivering--;
 	f->state = FLIGHT_FINISHING;
 	flight_ring_leave(f);
+}
+
+void
+schedule_commit(struct flight *f, const struct store_finish *finish)
+{
+	struct desk_request *r = &f->request;
+
 	r->op = (struct store_op){ .kind = STORE_FINISH, .finish = *finish };
 	/* Nobody waits for it: the next message's flush can serve both. */
 	r->can_wait = finish->outcome.kind != OUTCOME_EXPANDED;
@@ -263,39 +284,94 @@ finish(struct flight *f, const struct store_finish *finish)
 	desk_commit(f->schedule->desk, r);
 }
 
-/* When a deferred recipient is due again; 0: it outlived the queue. */
-static uint64_t
-next_attempt_ms(const struct schedule *s, const struct store_lease *l)
+void
+schedule_finish(struct flight *f, const struct store_finish *finish)
 {
-	uint64_t now = clock_now_ms();
-	uint32_t random;
+	struct schedule *s = f->schedule;
 
-	if (now > l->arrival_ms && now - l->arrival_ms > s->queue_lifetime_ms)
-		return 0;
+	leave_agent(f);
+	log_outcome(f, &finish->outcome);
+	if (!notices_take(&s->notices, f, finish))
+		schedule_commit(f, finish);
+	if (f->agent)
+		agent_has_room(f->agent);
+}
+
+/* When it is tried again, or that it outlived the queue. */
+static void
+plan(struct flight *f, struct store_finish *end)
+{
+	const struct config     *config = f->schedule->config;
+	const struct retry_terms terms = {
+		.k = f->is_remote ? RETRY_REMOTE : RETRY_LOCAL,
+		.lifetime_ms = config->queue_lifetime_ms,
+		.warning_ms = config->delay_warning_ms,
+	};
+	uint32_t     random;
+	struct retry next;
+
 	random_fill(&random, sizeof random);
-	return retry_next_ms(l->arrival_ms, now, RETRY_LOCAL, random);
+	next = retry_after(
+	    &terms, f->lease.arrival_ms, clock_now_ms(), random);
+	end->due_ms = next.due_ms;
+	end->is_warned = next.is_late && !f->lease.is_warned;
+	if (next.is_over) {
+		/*
+		 * RFC 3463 section 3.5: rather than X.4.7, the time expired, the code of
+		 * the actual problem, which is of class 4.
+		 */
+		end->outcome.kind = OUTCOME_FAILED;
+	}
+}
+
+static bool
+copy_outcome(struct flight *f, const struct outcome *from, struct outcome *to)
+{
+	*to = *from;
+	to->text = arena_copy(&f->arena, from->text);
+	to->host = arena_copy(&f->arena, from->host);
+	to->protection = arena_copy(&f->arena, from->protection);
+	return to->text.p && to->host.p && to->protection.p;
 }
 
 void
 schedule_outcome(struct flight *f, const struct outcome *outcome)
 {
-	struct store_finish end = { .token = f->lease.token,
-		.outcome = *outcome };
+	struct store_finish end = { .token = f->lease.token };
 
-	end.outcome.text = arena_copy(&f->arena, outcome->text);
+	if (!copy_outcome(f, outcome, &end.outcome))
+		end.outcome = outcome_of(outcome->kind, outcome->status,
+		    BYTES("(no memory for the reason)"));
 	if (f->state == FLIGHT_EXTENDING) { /* its token is on the way */
 		f->has_outcome = true;
 		f->outcome = end.outcome;
 		return;
 	}
-	if (end.outcome.kind == OUTCOME_DEFERRED) {
-		end.due_ms = next_attempt_ms(f->schedule, &f->lease);
-		if (end.due_ms == 0)
-			end.outcome.kind = OUTCOME_FAILED;
-	}
-	end.hold = end.outcome.kind == OUTCOME_FAILED;
-	log_outcome(f, &end.outcome, end.hold);
-	finish(f, &end);
+	if (end.outcome.kind == OUTCOME_DEFERRED)
+		plan(f, &end);
+	schedule_finish(f, &end);
+}
+
+void
+schedule_fail(struct flight *f, struct status status, struct bytes why)
+{
+	struct outcome outcome = outcome_of(OUTCOME_FAILED, status, why);
+
+	schedule_outcome(f, &outcome);
+}
+
+void
+schedule_try_soon(struct flight *f, struct bytes why)
+{
+	struct store_finish end = {
+		.token = f->lease.token,
+		/* the text outlives the caller's frame */
+		.outcome = outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 0),
+		    arena_copy(&f->arena, why)),
+		.due_ms = clock_now_ms() + SOON_MS,
+	};
+
+	schedule_finish(f, &end);
 }
 
 static void
@@ -330,257 +406,21 @@ schedule_release(struct flight *f, bool attempted)
 	desk_commit(f->schedule->desk, r);
 }
 
-/* Nothing is wrong with the message: a neighbour is being restarted. */
-static void
-try_soon(struct flight *f, struct bytes why)
-{
-	struct store_finish end = {
-		.token = f->lease.token,
-		.outcome = { OUTCOME_DEFERRED, { 4, 3, 0 },
-		    arena_copy(&f->arena, why) }, /* it outlives the caller's frame */
-		.due_ms = clock_now_ms() + SOON_MS,
-	};
-
-	log_outcome(f, &end.outcome, false);
-	finish(f, &end);
-}
-
-/* --- where it goes --- */
-
-static void
-fail(struct flight *f, struct status status, struct bytes why)
-{
-	struct outcome outcome = { OUTCOME_FAILED, status, why };
-
-	schedule_outcome(f, &outcome);
-}
-
-/* NOTIFY, ORCPT and what the client wrote stay with the alias's recipients. */
-static void
-expand(struct flight *f, const struct route *route)
-{
-	struct envelope_recipient *list =
-	    arena_alloc(&f->arena, (route->n_targets + 1) * sizeof *list);
-	struct store_finish end = {
-		.token = f->lease.token,
-		.outcome = { OUTCOME_EXPANDED, { 2, 0, 0 },
-		    BYTES_INIT("became other recipients") },
-		.expanded = list,
-		.n_expanded = route->n_targets,
-		.reverse_path = arena_copy(&f->arena, route->owner),
-	};
-
-	for (size_t i = 0; list && i < route->n_targets; i++) {
-		list[i].address = arena_copy(&f->arena, route->targets[i]);
-		list[i].original = f->lease.original;
-		if (list[i].address.p == NULL)
-			list = NULL;
-	}
-	if (list == NULL) {
-		try_soon(f, BYTES("no memory for an alias"));
-		return;
-	}
-	log_outcome(f, &end.outcome, false);
-	finish(f, &end);
-}
-
-static void
-want_agent(struct user *u)
-{
-	struct buf frame;
-
-	u->is_asked = true;
-	buf_init(&frame, FRAME_MAX);
-	msg_want_deliver_add(
-	    &frame, &(struct msg_want_deliver){ bytes_of(u->name) });
-	service_control_send(buf_bytes(&frame), NULL, 0);
-	buf_finish(&frame);
-}
-
-static void
-deliver(struct flight *f, const struct route *route)
-{
-	struct schedule *s = f->schedule;
-	struct user     *u = users_get(&s->users, route->user);
-
-	f->extension = arena_copy(&f->arena, route->extension);
-	if (u == NULL || f->extension.p == NULL) {
-		try_soon(f, BYTES("no memory for a user"));
-		return;
-	}
-	if (f->body < 0) {
-		try_soon(f, BYTES("its body cannot be read"));
-		return;
-	}
-	memcpy(f->user, u->name, sizeof f->user);
-	if (u->agent) {
-		agent_deliver(u->agent, f);
-		return;
-	}
-	f->state = FLIGHT_WAITING;
-	flight_ring_add(&u->waiting, f);
-	if (!u->is_asked)
-		want_agent(u);
-}
-
-/*
- * An authenticated user or inside host sent it elsewhere. It stays in the queue until
- * something delivers it, and is held when that takes longer than the queue keeps mail.
- */
-static void
-wait_for_remote(struct flight *f)
-{
-	const struct outcome outcome = { OUTCOME_DEFERRED, { 4, 3, 2 },
-		BYTES_INIT("delivery to other hosts is not there yet") };
-
-	schedule_outcome(f, &outcome);
-}
-
-static void
-on_route(const struct route *route, void *context)
-{
-	struct flight *f = context;
-
-	f->question = NULL;
-	if (route == NULL) {
-		try_soon(f, BYTES("lookup was restarted"));
-		return;
-	}
-	switch (route->kind) {
-	case ROUTE_UNKNOWN_USER:
-		fail(f, STATUS(5, 1, 1), BYTES("no such user here"));
-		break;
-	case ROUTE_NOT_OURS:
-		wait_for_remote(f);
-		break;
-	case ROUTE_USER:
-		deliver(f, route);
-		break;
-	case ROUTE_EXPANDED:
-		expand(f, route);
-		break;
-	}
-}
-
-static void
-ask_route(struct flight *f)
-{
-	f->state = FLIGHT_ROUTING;
-	f->question = lookup_route(
-	    f->schedule->lookup, f->lease.address, on_route, f);
-	if (f->question == NULL)
-		try_soon(f, BYTES("no memory for a question"));
-}
-
-/* --- who delivers --- */
-
 void
-schedule_add_agent(struct schedule *s, uint64_t serial, int socket)
+schedule_forget_agent(struct schedule *s, const struct agent *agent)
 {
-	struct agent *a = agent_new(s->loop, s, serial, socket);
-
-	if (a == NULL) {
-		log_text("no memory for a process for deliveries");
-		close(socket);
-		return;
-	}
-	a->next = s->agents;
-	s->agents = a;
-}
-
-static struct agent *
-find_agent(const struct schedule *s, uint64_t serial)
-{
-	struct agent *a = s->agents;
-
-	while (a && a->serial != serial)
-		a = a->next;
-	return a;
-}
-
-void
-schedule_deliver_for(struct schedule *s, const struct msg_deliver_for *m)
-{
-	struct user   *u = users_find(&s->users, m->user);
-	struct agent  *a = find_agent(s, m->serial);
-	struct flight *f;
-
-	if (u == NULL)
-		return;
-	u->is_asked = false;
-	u->agent = m->result == WANT_READY ? a : NULL;
-	while ((f = flight_ring_first(&u->waiting)) != NULL) {
-		flight_ring_leave(f);
-		if (u->agent)
-			agent_deliver(u->agent, f);
-		else if (m->result == WANT_NO_USER)
-			fail(f, STATUS(5, 1, 1), m->text);
-		else
-			try_soon(f, m->text.n ? m->text
-			                      : BYTES("it ended before it began"));
-	}
-	users_drop_idle(&s->users, u);
-}
-
-void
-schedule_agent_known(struct schedule *s)
-{
-	if (!s->has_begun || s->are_agents_known)
-		return;
-	s->are_agents_known = is_every_agent_known(s);
-	schedule_wake(s);
-}
-
-void
-schedule_agent_gone(struct schedule *s, struct agent *agent)
-{
-	struct agent **at = &s->agents;
-	struct flight *f;
-
-	while (*at != agent)
-		at = &(*at)->next;
-	*at = agent->next;
-	users_forget_agent(&s->users, agent);
-	while ((f = flight_ring_first(&agent->waiting)) != NULL)
-		schedule_release(f, false);
-	while ((f = flight_ring_first(&agent->delivering)) != NULL) {
-		if (f->state == FLIGHT_EXTENDING) {
-			f->agent = NULL; /* on_extended releases it */
-			flight_ring_leave(f);
-		} else {
-			schedule_release(f, true);
-		}
-	}
-	/* Outcomes that are being written need no acknowledgement any more. */
 	for (size_t i = 0; i < FLIGHT_BUCKETS; i++)
-		for (f = s->flights.buckets[i]; f; f = f->next_in_table)
+		for (struct flight *f = s->flights.buckets[i]; f;
+		     f = f->next_in_table)
 			if (f->agent == agent)
 				f->agent = NULL;
-	agent_free(agent);
-	schedule_agent_known(s);
 }
 
 /* --- after a restart of ours --- */
 
 static void
-on_extended(struct desk_request *r)
+begin_extended(struct flight *f)
 {
-	struct flight *f = r->context;
-
-	if (r->op.result == STORE_UNKNOWN) {
-		commit_later(f->schedule, r);
-		return;
-	}
-	if (r->op.result != STORE_DONE) { /* it was finished before we died */
-		if (f->agent) {
-			agent_finished(
-			    f->agent, &f->lease.id, f->lease.recipient);
-			f->agent->n_delivering--;
-		}
-		end_flight(f);
-		return;
-	}
-	f->lease.token = r->op.extended;
 	if (f->agent == NULL) {
 		schedule_release(f, true);
 		return;
@@ -588,6 +428,45 @@ on_extended(struct desk_request *r)
 	f->state = FLIGHT_DELIVERING;
 	if (f->has_outcome)
 		schedule_outcome(f, &f->outcome);
+}
+
+static void
+run_body(struct store *store, struct desk_call *call)
+{
+	struct flight *f = call->context;
+
+	f->body = store_body(store, &f->lease.id);
+}
+
+static void
+on_body(struct desk_call *call)
+{
+	begin_extended(call->context);
+}
+
+static void
+on_extended(struct desk_request *r)
+{
+	struct flight   *f = r->context;
+	struct schedule *s = f->schedule;
+
+	if (r->op.result == STORE_UNKNOWN) {
+		commit_later(s, r);
+		return;
+	}
+	if (r->op.result != STORE_DONE) { /* it was finished before we died */
+		if (f->agent) {
+			f->agent->n_delivering--;
+			agent_finished(f->agent, f);
+		}
+		end_flight(f);
+		return;
+	}
+	f->share = shares_enter(&s->shares, f->lease.address);
+	f->call = (struct desk_call){
+		.run = run_body, .done = on_body, .context = f,
+	};
+	desk_run(s->desk, &f->call);
 }
 
 struct flight *
@@ -601,14 +480,16 @@ schedule_extend(struct schedule *s, struct agent *agent, const struct id *id,
 		return NULL;
 	f->schedule = s;
 	f->agent = agent;
+	f->is_remote = agent->kind == AGENT_REMOTE;
 	f->state = FLIGHT_EXTENDING;
 	f->begun_ms = clock_monotonic_ms();
-	f->lease.arrival_ms = id_time_ms(id);
 	r = &f->request;
 	r->op = (struct store_op){
 		.kind = STORE_EXTEND,
 		.id = *id,
 		.recipient = recipient,
+		.lease = &f->lease,
+		.arena = &f->arena,
 	};
 	r->done = on_extended;
 	r->context = f;
@@ -623,13 +504,57 @@ schedule_find(
 	return flight_find(&s->flights, id, recipient);
 }
 
+void
+schedule_agents_known(struct schedule *s)
+{
+	if (!s->has_begun || s->are_agents_known)
+		return;
+	s->are_agents_known = agents_are_known(&s->agents);
+	schedule_wake(s);
+}
+
 /* --- begin, pause, stop --- */
 
 void
 schedule_begin(struct schedule *s)
 {
 	s->has_begun = true;
-	schedule_agent_known(s);
+	schedule_agents_known(s);
+}
+
+static void
+on_all_due(struct desk_request *r)
+{
+	struct schedule *s = r->context;
+
+	s->is_retrying_all = false;
+	if (r->op.result == STORE_UNKNOWN)
+		log_text("the queue could not make everything due");
+	else
+		log_text("%llu recipients are due now",
+		    (unsigned long long)r->op.kicked);
+	schedule_wake(s);
+}
+
+void
+schedule_trust_nothing(struct schedule *s)
+{
+	agents_retry_all(&s->agents);
+}
+
+void
+schedule_retry_all(struct schedule *s)
+{
+	schedule_trust_nothing(s);
+	if (s->is_retrying_all)
+		return;
+	s->is_retrying_all = true;
+	s->retry_all = (struct desk_request){
+		.op = { .kind = STORE_KICK_ALL, .now_ms = clock_now_ms() },
+		.done = on_all_due,
+		.context = s,
+	};
+	desk_commit(s->desk, &s->retry_all);
 }
 
 void
@@ -640,15 +565,20 @@ schedule_pause(struct schedule *s, bool on)
 		schedule_wake(s);
 }
 
-void
+size_t
 schedule_stop(struct schedule *s)
 {
+	size_t n = s->flights.n;
+
 	s->is_stopping = true;
 	uv_timer_stop(&s->timer);
+	agents_stop(&s->agents);
+	notices_hurry(&s->notices);
+	return n;
 }
 
 bool
 schedule_is_empty(const struct schedule *s)
 {
-	return s->flights.n == 0 && !s->is_wanting;
+	return s->flights.n == 0 && !s->is_wanting && !s->is_retrying_all;
 }

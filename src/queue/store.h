@@ -72,6 +72,7 @@ enum store_op_kind {
 	STORE_HOLD,    /* QUEUED recipients of a message wait for the administrator */
 	STORE_KICK,    /* HELD or QUEUED recipients are due now */
 	STORE_REMOVE,  /* recipients are gone, by the administrator */
+	STORE_KICK_ALL, /* every QUEUED recipient is due now; HELD ones stay. STALE: none */
 };
 
 struct store_put {
@@ -89,9 +90,10 @@ struct store_finish {
 	uint64_t            due_ms;     /* deferred: the next attempt; expanded: not
 	                                 * before that, 0: as it was */
 	bool                hold;       /* failed: HELD instead of DONE */
+	bool                is_warned;  /* deferred: its sender has been told of the delay */
 	const struct envelope_recipient *expanded; /* expanded: these instead */
 	size_t              n_expanded;
-	struct bytes        reverse_path;   /* expanded: not empty: theirs */
+	struct bytes        reverse_path;   /* expanded: theirs; empty: as it was */
 	const struct store_put *caused; /* bounces, forwards: same transaction */
 	size_t              n_caused;
 };
@@ -105,8 +107,13 @@ struct store_op {
 	bool                attempted; /* RELEASE: it may have been delivered unreported */
 	struct id           id;        /* EXTEND, HOLD, KICK, REMOVE */
 	uint32_t            recipient; /* EXTEND; the others: STORE_ALL or one */
-	uint64_t            now_ms;    /* KICK */
+	uint64_t            now_ms;    /* KICK, KICK_ALL */
 	uint64_t            extended;  /* EXTEND: the new token, set by store_commit */
+	/* EXTEND, when lease is not NULL: what store_lease would have given, set by
+	 * store_commit, with its views in arena. UNKNOWN when that is full. */
+	struct store_lease *lease;
+	struct arena       *arena;
+	uint64_t            kicked;    /* KICK_ALL: how many, set by store_commit */
 };
 
 #define STORE_ALL UINT32_MAX
@@ -143,13 +150,23 @@ struct store_lease {
 	bool         repeated;     /* an earlier attempt may have delivered unreported */
 	enum colour  colour;
 	bool         is_expanded;  /* came out of an alias */
+	bool         is_alone;     /* the message never had another recipient */
+	bool         is_warned;
+	/* as mail/envelope.h has them */
+	uint8_t            notify;
+	struct bytes       orcpt;
+	enum envelope_ret  ret;
+	struct bytes       envid;
+	enum envelope_body body;
+	bool               smtputf8;
 };
 
 /*
  * At most max due recipients, oldest due first, none held twice, each with a token.
- * Behind thousands that are due and at their limit, others come in a loose order, and
- * perhaps only with one of the next calls. Views live in arena. Whatever was in the store when it was opened is `repeated` the
- * first time. Returns the number; 0 also when STORE_LEASES_MAX are out.
+ * Behind thousands that are due and at their limit others come in a loose order: a new
+ * message at once, an old one perhaps only with one of the next calls. Views live in
+ * arena. Whatever was in the store when it was opened is `repeated` the first time.
+ * Returns the number; 0 also when STORE_LEASES_MAX are out.
  */
 size_t store_lease(struct store *s, const struct store_want *want,
     struct arena *arena, struct store_lease *out, size_t max);

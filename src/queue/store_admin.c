@@ -70,6 +70,19 @@ store_kick(struct store *s, const struct store_op *op)
 }
 
 enum store_result
+store_kick_all(struct store *s, struct store_op *op)
+{
+	sqlite3_stmt *st = database_use(&s->database, SQL_KICK_ALL);
+
+	if (!store_time_is_possible(op->now_ms))
+		return STORE_REFUSED;
+	sql_bind_number(st, 1, op->now_ms);
+	op->kicked = database_run(&s->database, st);
+	window_empty(&s->window);
+	return op->kicked > 0 ? STORE_DONE : STORE_STALE;
+}
+
+enum store_result
 store_remove(struct store *s, const struct store_op *op)
 {
 	uint64_t queued = run_on_free(s, SQL_REMOVE_QUEUED, op);

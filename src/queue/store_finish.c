@@ -109,13 +109,12 @@ done(struct store *s, const struct window_row *row)
 {
 	run_with_row(s, database_use(&s->database, SQL_RECIPIENT_DROP), row);
 	s->totals.queued--;
-	if ((row->is_alone && !row->lease.is_expanded) ||
-	    !has_recipients(s, &row->lease.id))
+	if (row->lease.is_alone || !has_recipients(s, &row->lease.id))
 		store_end_message(s, &row->lease.id, row->body);
 	return STORE_DONE;
 }
 
-/* "4.2.2 mailbox full" */
+/* "4.2.2 mailbox full", "5.1.1 mx.example.net [192.0.2.1] said: 550 no such user" */
 static struct bytes
 text_of(struct store *s, const struct outcome *outcome)
 {
@@ -123,6 +122,11 @@ text_of(struct store *s, const struct outcome *outcome)
 	if (outcome->status.class != 0) {
 		status_add(&s->text, outcome->status);
 		buf_add_char(&s->text, ' ');
+	}
+	if (outcome->host.n > 0) {
+		buf_add_bytes(
+		    &s->text, bytes_first(outcome->host, STORE_HOST_MAX));
+		buf_add_string(&s->text, outcome->is_reply ? " said: " : ": ");
 	}
 	buf_add_bytes(&s->text, bytes_first(outcome->text, STORE_TEXT_MAX));
 	return buf_bytes(&s->text);
@@ -152,6 +156,7 @@ defer(struct store *s, const struct window_row *row,
 	sql_bind_number(st, 3, f->due_ms);
 	sql_bind_number(st, 4, s->life);
 	sql_bind_bytes(st, 5, text_of(s, &f->outcome));
+	sql_bind_number(st, 6, f->is_warned);
 	run_with_row(s, st, row);
 	key.due_ms = f->due_ms;
 	window_outside_at(&s->window, &key);
@@ -216,37 +221,66 @@ end_expansion(struct store *s, const struct id *id, uint64_t next)
 	database_run(&s->database, st);
 }
 
-/*
- * The new ones keep the age of the one they came from. They are left to the next
- * filling of the window.
- */
+/* One more of the message, as `like` but for what r says. */
+static void
+add_expanded(struct store *s, const struct window_row *like, uint32_t number,
+    const struct envelope_recipient *r, struct bytes own_path)
+{
+	struct window_row row = *like;
+
+	row.lease.recipient = number;
+	row.lease.address = r->address;
+	row.lease.original = r->original;
+	row.lease.notify = r->notify;
+	row.lease.orcpt = r->orcpt;
+	store_add_recipient(s,
+	    &(struct store_new_recipient){ .id = &row.lease.id,
+	        .number = number,
+	        .recipient = r,
+	        .due_ms = row.due_ms,
+	        .is_expanded = true,
+	        .reverse_path = own_path });
+	store_offer(s, &row);
+}
+
+/* Those that come out of it keep its age. */
+static struct window_row
+expanded_row(const struct window_row *row, const struct store_finish *f)
+{
+	struct window_row like = *row;
+
+	if (f->due_ms > like.due_ms)
+		like.due_ms = f->due_ms;
+	if (f->reverse_path.n > 0)
+		like.lease.reverse_path = f->reverse_path;
+	like.lease.token = 0;
+	like.lease.attempts = 0;
+	like.lease.repeated = false;
+	like.lease.is_expanded = true;
+	like.lease.is_alone = false;
+	like.lease.is_warned = false;
+	return like;
+}
+
 static enum store_result
 expand(struct store *s, const struct window_row *row,
     const struct store_finish *f)
 {
-	const struct id  *id = &row->lease.id;
-	struct window_key key = window_key_of(row);
-	uint64_t          next;
+	const struct id        *id = &row->lease.id;
+	const struct window_row like = expanded_row(row, f);
+	struct bytes            own_path = f->reverse_path;
+	uint64_t                next;
 
-	if (f->due_ms > key.due_ms)
-		key.due_ms = f->due_ms;
+	if (row->lease.is_expanded)
+		own_path = like.lease.reverse_path;
 	if (!begin_expansion(s, id, &next)) {
 		s->database.failed = true;
 		return STORE_UNKNOWN;
 	}
-	for (size_t i = 0; i < f->n_expanded; i++) {
-		if (!see(s, id, f->expanded[i].address))
-			continue;
-		key.recipient = (uint32_t)next++;
-		store_add_recipient(s,
-		    &(struct store_new_recipient){ .id = id,
-		        .number = key.recipient,
-		        .recipient = &f->expanded[i],
-		        .due_ms = key.due_ms,
-		        .is_expanded = true,
-		        .reverse_path = f->reverse_path });
-		window_outside_at(&s->window, &key);
-	}
+	for (size_t i = 0; i < f->n_expanded; i++)
+		if (see(s, id, f->expanded[i].address))
+			add_expanded(s, &like, (uint32_t)next++,
+			    &f->expanded[i], own_path);
 	end_expansion(s, id, next);
 	run_with_row(s, database_use(&s->database, SQL_RECIPIENT_DROP), row);
 	s->totals.queued--;

@@ -4,7 +4,7 @@
  *     store_sqlite.c   open, close, the transaction around the ops
  *     store_put.c      messages and their bodies come
  *     store_finish.c   outcomes; messages and their bodies go
- *     store_admin.c    HOLD, KICK, REMOVE
+ *     store_admin.c    HOLD, KICK, KICK_ALL, REMOVE
  *     store_lease.c    the window is filled and leased from; EXTEND, RELEASE
  *     store_list.c     rows, figures, bodies to read
  */
@@ -21,6 +21,7 @@ enum {
 	/* Of one message, with all that aliases add. */
 	STORE_RECIPIENTS_MAX = 1000 * 1000,
 	STORE_TEXT_MAX = 500, /* of an outcome */
+	STORE_HOST_MAX = 300, /* of who said it */
 };
 
 /* Counted when first asked for, kept up from then on. */
@@ -45,8 +46,6 @@ struct store {
 	uint64_t            tokens; /* given out in this life */
 	int64_t             next_body;
 	uint64_t            now_ms; /* the newest time that was mentioned */
-	/* where the search behind a window of blocked destinations goes on */
-	struct window_key   search;
 };
 
 bool store_time_is_possible(uint64_t ms);
@@ -61,6 +60,7 @@ enum store_result store_extend(struct store *s, struct store_op *op);
 enum store_result store_release(struct store *s, const struct store_op *op);
 enum store_result store_hold(struct store *s, const struct store_op *op);
 enum store_result store_kick(struct store *s, const struct store_op *op);
+enum store_result store_kick_all(struct store *s, struct store_op *op);
 enum store_result store_remove(struct store *s, const struct store_op *op);
 
 /* A recipient row, of an envelope or out of an alias. */
@@ -74,6 +74,9 @@ struct store_new_recipient {
 };
 void store_add_recipient(
     struct store *s, const struct store_new_recipient *new);
+
+/* The row is new, or its lease has ended: it will be leased when it is due. */
+void store_offer(struct store *s, const struct window_row *row);
 
 /* The message's last recipient row is gone: it goes, and its body if it can. */
 void store_end_message(struct store *s, const struct id *id, int64_t body);

@@ -1,13 +1,15 @@
 /*
  * Leases. What PUT has just stored is usually in the window; when the table holds
  * more that is due, the window is filled from it, in the order of dues, from
- * `outside` on. Nothing is read twice on the way.
+ * `outside` on. Nothing is read twice on the way. When the window is full of what is
+ * at its limit, others pass by: first those behind it that are known, then those that
+ * a search of the table finds.
  */
 #include "queue/store_inside.h"
 
 enum {
 	FILL = WINDOW_MAX / 8 + 1, /* rows that one filling takes */
-	SEARCH_MAX = 1024, /* rows that one call looks at behind a full window */
+	SEARCH_MAX = 1024, /* rows that one search looks at */
 };
 
 void
@@ -24,8 +26,7 @@ read_row(struct store *s, sqlite3_stmt *st, struct window_row *out)
 	struct store_lease *lease = &out->lease;
 
 	*out = (struct window_row){ .due_ms = sql_number(st, 2),
-		.body = (int64_t)sql_number(st, 12),
-		.is_alone = sql_number(st, 13) == 1 };
+		.body = (int64_t)sql_number(st, 12) };
 	if (!sql_id(st, 0, &lease->id))
 		return false;
 	lease->recipient = (uint32_t)sql_number(st, 1);
@@ -39,6 +40,14 @@ read_row(struct store *s, sqlite3_stmt *st, struct window_row *out)
 	lease->arrival_ms = sql_number(st, 9);
 	lease->size_bytes = sql_number(st, 10);
 	lease->colour = (enum colour)sql_number(st, 11);
+	lease->is_alone = sql_number(st, 13) == 1 && !lease->is_expanded;
+	lease->is_warned = sql_number(st, 14) != 0;
+	lease->notify = (uint8_t)sql_number(st, 15);
+	lease->orcpt = sql_bytes(st, 16);
+	lease->ret = (enum envelope_ret)sql_number(st, 17);
+	lease->envid = sql_bytes(st, 18);
+	lease->body = (enum envelope_body)sql_number(st, 19);
+	lease->smtputf8 = sql_number(st, 20) != 0;
 	return true;
 }
 
@@ -52,6 +61,14 @@ due_from(struct store *s, const struct window_key *key)
 	sql_bind_id(st, 2, &key->id);
 	sql_bind_number(st, 3, key->recipient);
 	return st;
+}
+
+/* Ready or leased. */
+static bool
+is_inside(struct window *w, const struct window_row *row)
+{
+	return window_has(w, &row->lease.id, row->lease.recipient) &&
+	    !window_is_behind(w, &row->lease.id, row->lease.recipient);
 }
 
 /*
@@ -71,13 +88,12 @@ fill(struct store *s, uint64_t now_ms, size_t max)
 	w->outside = window_key_last();
 	w->outside_is_exact = true;
 	while (database_row(&s->database, st)) {
-		if (!read_row(s, st, &row) ||
-		    window_has(w, &row.lease.id, row.lease.recipient))
+		if (!read_row(s, st, &row) || is_inside(w, &row))
 			continue;
 		key = window_key_of(&row);
 		if (key.due_ms > now_ms || n == max ||
 		    window_key_compare(&key, &w->outside) > 0) {
-			window_outside_at(w, &key);
+			window_stop_at(w, &key);
 			database_enough(st);
 			return;
 		}
@@ -85,10 +101,12 @@ fill(struct store *s, uint64_t now_ms, size_t max)
 		n++;
 	}
 	if (s->database.failed) {
-		window_outside_at(w, &from);
+		window_stop_at(w, &from);
 		w->outside_is_exact = false;
 	}
 }
+
+/* ---- from the window ---- */
 
 static uint64_t
 next_token(struct store *s)
@@ -96,140 +114,175 @@ next_token(struct store *s)
 	return s->life << 32 | (++s->tokens & UINT32_MAX);
 }
 
-/* False: no room in the arena; the entry stays ready. */
+/* False: no room in the arena. */
 static bool
-take(struct store *s, struct window_entry *e, struct arena *arena,
+copy_lease(struct arena *arena, const struct store_lease *from,
     struct store_lease *out)
 {
-	const struct store_lease *from = &e->row.lease;
-
 	*out = *from;
-	out->address = arena_copy(arena, from->address);
-	out->original = arena_copy(arena, from->original);
-	out->reverse_path = arena_copy(arena, from->reverse_path);
-	if (!out->address.p || !out->original.p || !out->reverse_path.p)
-		return false;
-	out->token = next_token(s);
-	window_take(&s->window, e, out->token);
+	for (size_t i = 0; i < WINDOW_VIEWS; i++) {
+		struct bytes *view = window_view(out, i);
+
+		if (view->n > 0)
+			*view = arena_copy(arena, *view);
+		if (view->p == NULL)
+			return false;
+	}
 	return true;
 }
 
-static bool
-is_behind(const struct window_entry *e, const struct window_key *key)
-{
-	const struct window_key own = window_key_of(&e->row);
-
-	return window_key_compare(&own, key) > 0;
-}
-
-/* Not those behind `outside`: there are older ones in the table. */
-static size_t
-take_ready(struct store *s, uint64_t now_ms, struct arena *arena,
-    struct store_lease *out, size_t max)
-{
-	struct window       *w = &s->window;
-	struct window_entry *e, *next;
-	size_t               n = 0;
-
-	for (e = w->ready.first; e && n < max && e->row.due_ms <= now_ms &&
-	     !is_behind(e, &w->outside);
-	     e = next) {
-		next = e->next;
-		if (!window_allows(w, e))
-			continue;
-		if (!take(s, e, arena, &out[n]))
-			break;
-		n++;
-	}
-	return n;
-}
-
 /* What one call may do. */
-struct search {
+struct pass {
 	uint64_t            now_ms;
 	struct arena       *arena;
 	struct store_lease *out;
 	size_t              n, max;
-	size_t              rows_left;
 };
 
-/* From s->search on. True at the end of what is due. */
 static bool
-search_on(struct store *s, struct search *search)
+is_in_front(const struct window_entry *e, const struct window_key *key)
+{
+	const struct window_key own = window_key_of(&e->row);
+
+	return window_key_compare(&own, key) < 0;
+}
+
+/* Those in the window that are in front of `end`. */
+static void
+take_from_window(
+    struct store *s, struct pass *pass, const struct window_key *end)
 {
 	struct window       *w = &s->window;
-	sqlite3_stmt        *st = due_from(s, &s->search);
+	struct store_lease  *out;
 	struct window_entry *e;
-	struct window_row    row;
 
+	while (pass->n < pass->max && (e = window_first(w)) != NULL) {
+		out = &pass->out[pass->n];
+		if (e->row.due_ms > pass->now_ms || !is_in_front(e, end) ||
+		    !copy_lease(pass->arena, &e->row.lease, out))
+			return;
+		out->token = next_token(s);
+		window_take(w, e, out->token);
+		pass->n++;
+	}
+}
+
+/* ---- behind a full window ---- */
+
+/* A row that is due. False: there is no room for it in the arena. */
+static bool
+look_at(struct store *s, struct pass *pass, const struct window_row *row)
+{
+	struct window      *w = &s->window;
+	struct store_lease *out = &pass->out[pass->n];
+
+	if (window_has(w, &row->lease.id, row->lease.recipient))
+		return true;
+	if (!window_allows(w, row->lease.address)) {
+		window_offer(w, row);
+		return true;
+	}
+	if (!copy_lease(pass->arena, &row->lease, out))
+		return false;
+	out->token = next_token(s);
+	if (window_admit(w, row, out->token))
+		pass->n++;
+	else
+		w->search_again = true;
+	return true;
+}
+
+/* From `searched` on, at most *rows. True at the end of what is due. */
+static bool
+search_on(struct store *s, struct pass *pass, size_t *rows)
+{
+	struct window    *w = &s->window;
+	struct window_key from = w->searched; /* the statement looks at it */
+	sqlite3_stmt     *st;
+	struct window_row row;
+
+	if (window_key_compare(&from, &w->outside) < 0)
+		from = w->outside;
+	st = due_from(s, &from);
 	while (database_row(&s->database, st)) {
 		if (!read_row(s, st, &row))
 			continue;
-		if (row.due_ms > search->now_ms)
-			break;
-		s->search = window_key_of(&row);
-		if (search->rows_left == 0 || search->n == search->max)
-			goto enough;
-		search->rows_left--;
-		if (window_has(w, &row.lease.id, row.lease.recipient))
-			continue;
-		e = window_admit(w, &row);
-		if (e == NULL)
-			continue;
-		if (!take(s, e, search->arena, &search->out[search->n]))
-			goto enough;
-		search->n++;
+		w->searched = window_key_of(&row);
+		if (row.due_ms > pass->now_ms) {
+			database_enough(st);
+			return true;
+		}
+		if (*rows == 0 || pass->n == pass->max ||
+		    !look_at(s, pass, &row)) {
+			database_enough(st);
+			return false;
+		}
+		--*rows;
 	}
-	database_enough(st);
+	if (s->database.failed)
+		return false;
+	w->searched = window_key_last();
 	return true;
-enough:
-	database_enough(st);
-	return false;
 }
 
 /*
- * The window is full of what is at its limit. Look for others behind it, a bounded
- * piece of the table at a time; the next call goes on where this one stopped, and from
- * the end back to the beginning.
+ * A bounded piece of the table; the next call goes on where this one stopped. Most
+ * often there is nothing to be searched, see queue/window.h.
  */
-static size_t
-search(struct store *s, uint64_t now_ms, struct arena *arena,
-    struct store_lease *out, size_t max)
+static void
+search(struct store *s, struct pass *pass)
 {
-	struct search           here = { now_ms, arena, out, 0, max, SEARCH_MAX };
-	const struct window_key from = s->search;
+	struct window *w = &s->window;
+	size_t         rows = SEARCH_MAX;
 
-	s->window.outside_is_exact = false;
-	if (window_key_compare(&from, &s->window.outside) > 0) {
-		if (!search_on(s, &here))
-			return here.n;
+	for (;;) {
+		if (w->searched.due_ms > pass->now_ms) {
+			if (!w->search_again)
+				return;
+			w->search_again = false;
+			w->searched = w->outside;
+		}
+		if (!search_on(s, pass, &rows))
+			return;
 	}
-	s->search = s->window.outside;
-	search_on(s, &here);
-	return here.n;
 }
 
-static size_t
-lease(struct store *s, const struct store_want *want, struct arena *arena,
-    struct store_lease *out, size_t max)
+/* The window is full of what is at its limit. */
+static void
+pass_by(struct store *s, struct pass *pass)
+{
+	const struct window_key end = window_key_last();
+	const size_t            before = pass->n;
+
+	take_from_window(s, pass, &end);
+	if (pass->n < pass->max)
+		search(s, pass);
+	if (pass->n > before)
+		s->window.outside_is_exact = false;
+}
+
+/* ---- leases ---- */
+
+static void
+lease(struct store *s, struct pass *pass)
 {
 	struct window    *w = &s->window;
 	struct window_key before;
-	size_t            n = 0;
 
 	for (;;) {
-		n += take_ready(s, want->now_ms, arena, out + n, max - n);
-		if (n == max || w->outside.due_ms > want->now_ms)
-			return n;
+		take_from_window(s, pass, &w->outside);
+		if (pass->n == pass->max || w->outside.due_ms > pass->now_ms)
+			return;
 		if (w->ready.n >= WINDOW_MAX &&
-		    !is_behind(w->ready.last, &w->outside))
-			return n +
-			    search(s, want->now_ms, arena, out + n, max - n);
+		    is_in_front(w->ready.last, &w->outside)) {
+			pass_by(s, pass);
+			return;
+		}
 		before = w->outside;
-		fill(s, want->now_ms, FILL);
+		fill(s, pass->now_ms, FILL);
 		/* an error, or no memory */
 		if (window_key_compare(&before, &w->outside) == 0)
-			return n;
+			return;
 	}
 }
 
@@ -238,14 +291,15 @@ store_lease(struct store *s, const struct store_want *want, struct arena *arena,
     struct store_lease *out, size_t max)
 {
 	const size_t room = STORE_LEASES_MAX - s->window.leased.n;
-	size_t       n;
+	struct pass  pass = { want->now_ms, arena, out, 0,
+		 max < room ? max : room };
 
 	s->database.failed = false;
 	store_saw_time(s, want->now_ms);
 	window_limit(&s->window, want);
-	n = lease(s, want, arena, out, max < room ? max : room);
+	lease(s, &pass);
 	window_limit(&s->window, NULL);
-	return n;
+	return pass.n;
 }
 
 uint64_t
@@ -263,6 +317,18 @@ store_next_due(struct store *s)
 	return due_ms;
 }
 
+/* What is due soon goes into the window: it is leased without a SELECT. */
+void
+store_offer(struct store *s, const struct window_row *row)
+{
+	const struct window_key key = window_key_of(row);
+
+	if (row->due_ms <= s->now_ms + 1000)
+		window_offer(&s->window, row);
+	else
+		window_outside_at(&s->window, &key);
+}
+
 /* The row is there: it leaves the window for a lease, or stays outside. */
 static enum store_result
 extend_row(
@@ -270,8 +336,13 @@ extend_row(
 {
 	const struct window_key key = window_key_of(row);
 
-	window_forget(&s->window, &op->id, op->recipient);
 	op->extended = next_token(s);
+	if (op->lease) {
+		if (!copy_lease(op->arena, &row->lease, op->lease))
+			return STORE_UNKNOWN;
+		op->lease->token = op->extended;
+	}
+	window_forget(&s->window, &op->id, op->recipient);
 	if (window_begin(&s->window, row, op->extended))
 		return STORE_DONE;
 	window_outside_at(&s->window, &key);

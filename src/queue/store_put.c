@@ -291,7 +291,6 @@ find_doubles(const struct envelope *e)
 	return is_double;
 }
 
-/* What is due soon goes into the window: it is leased without a SELECT. */
 static void
 offer(struct store *s, const struct store_put *put,
     const struct source *source, uint32_t number)
@@ -306,17 +305,19 @@ offer(struct store *s, const struct store_put *put,
 		        .reverse_path = e->reverse_path,
 		        .arrival_ms = e->arrival_ms,
 		        .size_bytes = source->size_bytes,
-		        .colour = e->verdict.colour },
+		        .colour = e->verdict.colour,
+		        .is_alone = e->n_recipients == 1,
+		        .notify = r->notify,
+		        .orcpt = r->orcpt,
+		        .ret = e->ret,
+		        .envid = e->envid,
+		        .body = e->body,
+		        .smtputf8 = e->smtputf8 },
                  .due_ms = put->due_ms,
                  .body = source->number,
-                 .is_alone = e->n_recipients == 1,
 	};
-	const struct window_key key = window_key_of(&row);
 
-	if (put->due_ms <= s->now_ms + 1000)
-		window_offer(&s->window, &row);
-	else
-		window_outside_at(&s->window, &key);
+	store_offer(s, &row);
 }
 
 static void
@@ -353,6 +354,13 @@ add_message_row(
 	sql_bind_number(st, 6, e->n_recipients);
 	sql_bind_bytes(st, 7, e->reverse_path);
 	sql_bind_bytes(st, 8, buf_bytes(&s->wire));
+	sql_bind_number(st, 9, (uint64_t)e->ret);
+	if (e->envid.n == 0)
+		sqlite3_bind_null(st, 10);
+	else
+		sql_bind_bytes(st, 10, e->envid);
+	sql_bind_number(st, 11, (uint64_t)e->body);
+	sql_bind_number(st, 12, e->smtputf8);
 	return database_run(&s->database, st) == 1;
 }
 

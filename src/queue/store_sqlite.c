@@ -162,11 +162,15 @@ store_new(void)
 		return NULL;
 	random_fill(&seed, sizeof seed);
 	s->bodies = -1;
-	window_init(&s->window, seed);
+	if (!window_init(&s->window, seed)) {
+		window_finish(&s->window);
+		free(s);
+		return NULL;
+	}
 	body_cache_init(&s->cache);
 	buf_init(&s->wire, ENVELOPE_WIRE_MAX);
 	buf_init(&s->body, STORE_INLINE_BODY);
-	buf_init(&s->text, STORE_TEXT_MAX + 32);
+	buf_init(&s->text, STORE_TEXT_MAX + STORE_HOST_MAX + 32);
 	buf_init(&s->files_made, FILES_AT_ONCE);
 	buf_init(&s->files_gone, FILES_AT_ONCE);
 	return s;
@@ -241,6 +245,8 @@ run(struct store *s, struct store_op *op)
 		return store_kick(s, op);
 	case STORE_REMOVE:
 		return store_remove(s, op);
+	case STORE_KICK_ALL:
+		return store_kick_all(s, op);
 	}
 	return STORE_REFUSED;
 }

@@ -3,20 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct destination {
-	struct destination *next; /* in its bucket */
-	size_t              users;
-	uint64_t            round; /* left was set in this one */
-	size_t              left;
-	uint64_t            hash;
-	struct bytes        name;
-	char                text[];
-};
-
-void
+bool
 window_init(struct window *w, uint64_t seed)
 {
-	*w = (struct window){ .seed = seed };
+	*w = (struct window){ .searched = window_key_first() };
+	/* An entry more is there while another makes room for it. */
+	return destinations_init(
+	    &w->destinations, WINDOW_MAX + WINDOW_BEHIND + 2, seed);
 }
 
 struct window_key
@@ -84,121 +77,6 @@ list_remove(struct window_list *list, struct window_entry *e)
 	*(e->previous ? &e->previous->next : &list->first) = e->next;
 	*(e->next ? &e->next->previous : &list->last) = e->previous;
 	list->n--;
-}
-
-/* ---- destinations ---- */
-
-static uint64_t
-hash_name(const struct window *w, struct bytes name)
-{
-	uint64_t h = w->seed;
-
-	for (size_t i = 0; i < name.n; i++)
-		h = (h ^ (unsigned char)byte_lower(name.p[i])) * 0x100000001b3;
-	return h ^ h >> 32;
-}
-
-/* What limits count: the domain. */
-static struct bytes
-destination_of(struct bytes address)
-{
-	size_t at = bytes_find_last(address, '@');
-
-	return at < address.n ? bytes_from(address, at + 1) : address;
-}
-
-static struct destination *
-destination_find(struct window *w, struct bytes name, uint64_t hash)
-{
-	struct destination *d = w->destinations[hash % WINDOW_BUCKETS];
-
-	while (d && (d->hash != hash || !bytes_equal_nocase(d->name, name)))
-		d = d->next;
-	return d;
-}
-
-/* For a destination that window_limit could not know. */
-static size_t
-limit_of(const struct store_want *want, struct bytes name)
-{
-	for (size_t i = 0; i < want->n_limits; i++)
-		if (bytes_equal_nocase(want->limits[i].destination, name))
-			return want->limits[i].left;
-	return want->others;
-}
-
-static struct destination *
-destination_use(struct window *w, struct bytes name)
-{
-	uint64_t             hash = hash_name(w, name);
-	struct destination **bucket = &w->destinations[hash % WINDOW_BUCKETS];
-	struct destination  *d = destination_find(w, name, hash);
-
-	if (d == NULL) {
-		d = malloc(sizeof *d + name.n);
-		if (d == NULL)
-			return NULL;
-		*d = (struct destination){ .next = *bucket, .hash = hash,
-			.name = { d->text, name.n } };
-		if (name.n > 0)
-			memcpy(d->text, name.p, name.n);
-		*bucket = d;
-		if (w->want)
-			d->left = limit_of(w->want, name);
-		d->round = w->round;
-	}
-	d->users++;
-	return d;
-}
-
-static void
-destination_unuse(struct window *w, struct destination *d)
-{
-	struct destination **link = &w->destinations[d->hash % WINDOW_BUCKETS];
-
-	if (--d->users > 0)
-		return;
-	while (*link != d)
-		link = &(*link)->next;
-	*link = d->next;
-	free(d);
-}
-
-void
-window_limit(struct window *w, const struct store_want *want)
-{
-	w->want = want;
-	w->round++;
-	for (size_t i = 0; want && i < want->n_limits; i++) {
-		const struct store_limit *limit = &want->limits[i];
-		struct destination       *d = destination_find(w,
-		          limit->destination, hash_name(w, limit->destination));
-
-		if (d == NULL)
-			continue;
-		d->round = w->round;
-		d->left = limit->left;
-	}
-}
-
-/* Those that had no limit of their own in window_limit come here first. */
-static bool
-allows(struct window *w, struct destination *d)
-{
-	if (d->round != w->round) {
-		d->round = w->round;
-		d->left = w->want->others;
-	}
-	if (d->left == 0)
-		return false;
-	d->left--;
-	return true;
-}
-
-bool
-window_allows(struct window *w, struct window_entry *e)
-{
-	return allows(w, e->destination);
 }
 
 /* ---- entries ---- */
@@ -278,23 +156,46 @@ put_text(char **at, struct bytes from)
 	return copy;
 }
 
+struct bytes *
+window_view(struct store_lease *lease, size_t i)
+{
+	struct bytes *const views[WINDOW_VIEWS] = { &lease->address,
+		&lease->original, &lease->reverse_path, &lease->orcpt,
+		&lease->envid };
+
+	return views[i];
+}
+
+static size_t
+size_of_views(const struct window_row *row)
+{
+	struct store_lease lease = row->lease;
+	size_t             n = 0;
+
+	for (size_t i = 0; i < WINDOW_VIEWS; i++)
+		n += window_view(&lease, i)->n;
+	return n;
+}
+
 /* A copy of the row, in no list yet. NULL: no memory. */
 static struct window_entry *
 entry_new(struct window *w, const struct window_row *row)
 {
-	const struct store_lease *from = &row->lease;
-	struct window_entry      *e = malloc(sizeof *e + from->address.n +
-             from->original.n + from->reverse_path.n);
-	char                     *at;
+	struct window_entry *e = malloc(sizeof *e + size_of_views(row));
+	char                *at;
 
 	if (e == NULL)
 		return NULL;
 	*e = (struct window_entry){ .row = *row };
 	at = e->text;
-	e->row.lease.address = put_text(&at, from->address);
-	e->row.lease.original = put_text(&at, from->original);
-	e->row.lease.reverse_path = put_text(&at, from->reverse_path);
-	e->destination = destination_use(w, destination_of(from->address));
+	for (size_t i = 0; i < WINDOW_VIEWS; i++) {
+		struct bytes *view = window_view(&e->row.lease, i);
+
+		*view = put_text(&at, *view);
+	}
+	e->row.lease.token = 0;
+	e->destination = destination_use(
+	    &w->destinations, destination_of(row->lease.address));
 	if (e->destination == NULL) {
 		free(e);
 		return NULL;
@@ -307,22 +208,22 @@ entry_new(struct window *w, const struct window_row *row)
 static void
 entry_free(struct window *w, struct window_entry *e)
 {
-	destination_unuse(w, e->destination);
+	destination_unuse(&w->destinations, e->destination);
 	free(e);
-}
-
-static void
-drop_ready(struct window *w, struct window_entry *e)
-{
-	list_remove(&w->ready, e);
-	unindex_key(w, e);
-	entry_free(w, e);
 }
 
 bool
 window_has(struct window *w, const struct id *id, uint32_t recipient)
 {
 	return find(w, id, recipient) != NULL;
+}
+
+bool
+window_is_behind(struct window *w, const struct id *id, uint32_t recipient)
+{
+	const struct window_entry *e = find(w, id, recipient);
+
+	return e != NULL && e->is_behind;
 }
 
 bool
@@ -333,16 +234,7 @@ window_is_leased(struct window *w, const struct id *id, uint32_t recipient)
 	return e != NULL && e->row.lease.token != 0;
 }
 
-/* ---- ready ---- */
-
-void
-window_outside_at(struct window *w, const struct window_key *key)
-{
-	if (window_key_compare(key, &w->outside) >= 0)
-		return;
-	w->outside = *key;
-	w->outside_is_exact = true;
-}
+/* ---- ready, behind ---- */
 
 /* Most are due last of all; what was released is due first. */
 static void
@@ -357,46 +249,136 @@ insert_ready(struct window *w, struct window_entry *e)
 	list_insert(&w->ready, before, e);
 }
 
+/* What a destination misses must be searched for when nothing as old is known. */
+static void
+look_for_missing(struct window *w, struct destination *d)
+{
+	if (d->missing_ms == UINT64_MAX ||
+	    (d->first && d->first->row.due_ms <= d->missing_ms))
+		return;
+	d->missing_ms = UINT64_MAX;
+	w->search_again = true;
+}
+
+static void
+miss(struct destination *d, const struct window_row *row)
+{
+	if (row->due_ms < d->missing_ms)
+		d->missing_ms = row->due_ms;
+}
+
+/* Out of ready or behind. */
+static void
+leave(struct window *w, struct window_entry *e)
+{
+	list_remove(e->is_behind ? &w->behind : &w->ready, e);
+	e->is_behind = false;
+	destination_remove(&w->destinations, e);
+	look_for_missing(w, e->destination);
+}
+
+static void
+drop(struct window *w, struct window_entry *e)
+{
+	leave(w, e);
+	unindex_key(w, e);
+	entry_free(w, e);
+}
+
+/* Its row stays in the table, behind `outside`. */
+static void
+let_go(struct window *w, struct window_entry *e)
+{
+	miss(e->destination, &e->row);
+	drop(w, e);
+}
+
+static void
+list_behind(struct window *w, struct window_entry *e)
+{
+	e->is_behind = true;
+	list_insert(&w->behind, w->behind.last, e);
+	if (w->behind.n > WINDOW_BEHIND)
+		let_go(w, w->behind.first);
+}
+
+/* Of a destination that has its share, only what is older than the last. */
+static void
+keep_behind(struct window *w, const struct window_row *row)
+{
+	struct window_entry *e = entry_new(w, row);
+	struct destination  *d;
+
+	if (e == NULL) {
+		w->search_again = true;
+		return;
+	}
+	d = e->destination;
+	if (d->n >= WINDOW_SHARE && row->due_ms >= d->last->row.due_ms) {
+		miss(d, row);
+		unindex_key(w, e);
+		entry_free(w, e);
+		return;
+	}
+	destination_add(&w->destinations, e);
+	if (d->n > WINDOW_SHARE && d->last->is_behind)
+		let_go(w, d->last);
+	list_behind(w, e);
+}
+
+void
+window_stop_at(struct window *w, const struct window_key *key)
+{
+	if (window_key_compare(key, &w->outside) >= 0)
+		return;
+	w->outside = *key;
+	w->outside_is_exact = true;
+}
+
+void
+window_outside_at(struct window *w, const struct window_key *key)
+{
+	window_stop_at(w, key);
+	if (window_key_compare(key, &w->searched) < 0)
+		w->searched = *key;
+}
+
+/* The one that is due last makes room. */
+static void
+push_out(struct window *w, struct window_entry *e)
+{
+	const struct window_key key = window_key_of(&e->row);
+
+	window_stop_at(w, &key);
+	if (e->destination->n > WINDOW_SHARE) {
+		let_go(w, e);
+		return;
+	}
+	list_remove(&w->ready, e);
+	list_behind(w, e);
+}
+
 void
 window_add(struct window *w, const struct window_row *row)
 {
 	const struct window_key key = window_key_of(row);
-	struct window_entry    *e, *last = w->ready.last;
-	struct window_key       evicted;
+	struct window_entry    *e =
+	    find(w, &row->lease.id, row->lease.recipient);
 
-	if (w->ready.n >= WINDOW_MAX) {
-		if (row_compare(row, &last->row) > 0) {
+	if (e) {
+		list_remove(&w->behind, e);
+		e->is_behind = false;
+	} else {
+		e = entry_new(w, row);
+		if (e == NULL) {
 			window_outside_at(w, &key);
 			return;
 		}
-		evicted = window_key_of(&last->row);
-		drop_ready(w, last);
-		window_outside_at(w, &evicted);
+		destination_add(&w->destinations, e);
 	}
-	e = entry_new(w, row);
-	if (e == NULL) {
-		window_outside_at(w, &key);
-		return;
-	}
-	e->row.lease.token = 0;
 	insert_ready(w, e);
-}
-
-struct window_entry *
-window_admit(struct window *w, const struct window_row *row)
-{
-	struct window_entry *e = entry_new(w, row);
-
-	if (e == NULL)
-		return NULL;
-	if (!allows(w, e->destination)) {
-		unindex_key(w, e);
-		entry_free(w, e);
-		return NULL;
-	}
-	e->row.lease.token = 0;
-	insert_ready(w, e);
-	return e;
+	if (w->ready.n > WINDOW_MAX)
+		push_out(w, w->ready.last);
 }
 
 void
@@ -406,34 +388,49 @@ window_offer(struct window *w, const struct window_row *row)
 
 	if (window_key_compare(&key, &w->outside) < 0)
 		window_add(w, row);
+	else
+		keep_behind(w, row);
+}
+
+static void
+forget_in(struct window *w, struct window_list *list, const struct id *id)
+{
+	struct window_entry *e, *next;
+
+	for (e = list->first; e; e = next) {
+		next = e->next;
+		if (id_equal(&e->row.lease.id, id))
+			drop(w, e);
+	}
 }
 
 void
 window_forget(struct window *w, const struct id *id, uint32_t recipient)
 {
-	struct window_entry *e, *next;
+	struct window_entry *e;
 
 	w->outside_is_exact = false;
-	if (recipient != STORE_ALL) {
-		e = find(w, id, recipient);
-		if (e && e->row.lease.token == 0)
-			drop_ready(w, e);
+	if (recipient == STORE_ALL) {
+		forget_in(w, &w->ready, id);
+		forget_in(w, &w->behind, id);
 		return;
 	}
-	for (e = w->ready.first; e; e = next) {
-		next = e->next;
-		if (id_equal(&e->row.lease.id, id))
-			drop_ready(w, e);
-	}
+	e = find(w, id, recipient);
+	if (e && e->row.lease.token == 0)
+		drop(w, e);
 }
 
 void
 window_empty(struct window *w)
 {
 	while (w->ready.first)
-		drop_ready(w, w->ready.first);
+		drop(w, w->ready.first);
+	while (w->behind.first)
+		drop(w, w->behind.first);
 	w->outside = window_key_first();
 	w->outside_is_exact = false;
+	w->searched = window_key_first();
+	w->search_again = false;
 }
 
 /* ---- leases ---- */
@@ -447,10 +444,50 @@ lease(struct window *w, struct window_entry *e, uint64_t token)
 }
 
 void
+window_limit(struct window *w, const struct store_want *want)
+{
+	destinations_limit(&w->destinations, want);
+}
+
+struct window_entry *
+window_first(struct window *w)
+{
+	return destinations_first(&w->destinations);
+}
+
+void
 window_take(struct window *w, struct window_entry *e, uint64_t token)
 {
-	list_remove(&w->ready, e);
+	leave(w, e);
+	destination_count(e->destination);
 	lease(w, e, token);
+}
+
+bool
+window_allows(struct window *w, struct bytes address)
+{
+	struct destination *d =
+	    destination_use(&w->destinations, destination_of(address));
+	bool allows;
+
+	if (d == NULL)
+		return false;
+	allows = destination_allows(&w->destinations, d);
+	destination_unuse(&w->destinations, d);
+	return allows;
+}
+
+bool
+window_admit(struct window *w, const struct window_row *row, uint64_t token)
+{
+	struct window_entry *e = entry_new(w, row);
+
+	if (e == NULL)
+		return false;
+	if (destination_allows(&w->destinations, e->destination))
+		destination_count(e->destination);
+	lease(w, e, token);
+	return true;
 }
 
 bool
@@ -540,4 +577,5 @@ window_finish(struct window *w)
 		unlease(w, e);
 		entry_free(w, e);
 	}
+	destinations_finish(&w->destinations);
 }

@@ -7,6 +7,17 @@
  * QUEUED, not leased, and in front of `outside` in the order of (due, id,
  * recipient), is in the window.
  *
+ * A backlog for destinations that are at their limit can fill all of it. So that this
+ * does not stop the others, some recipients behind `outside` are known as well, in the
+ * list `behind`: the newest, and of each destination that a search of the table met.
+ * Of each one behind `outside` that the window does not have, and that is in front of
+ * `searched` in the same order, this is true:
+ *
+ *     its destination has another recipient here that is not leased and is due no
+ *     later than missing_ms, which is no later than its own due; or search_again.
+ *
+ * So the table is searched once, and again only when the last of those has gone.
+ *
  * A transaction may end and begin leases and put rows into the window. Then
  * window_keep makes that final, or window_undo takes it back.
  */
@@ -18,6 +29,7 @@
 #include <stdint.h>
 
 #include "mail/id.h"
+#include "queue/destinations.h"
 #include "queue/store.h"
 
 /* A test builds the store with a window that is always too small. */
@@ -25,7 +37,11 @@
 #define WINDOW_MAX STORE_LEASES_MAX
 #endif
 
-enum { WINDOW_BUCKETS = 8192 }; /* of each index; a power of two */
+enum {
+	WINDOW_BUCKETS = 8192, /* of each index; a power of two */
+	WINDOW_BEHIND = WINDOW_MAX,
+	WINDOW_SHARE = WINDOW_MAX / 8 + 1, /* of one destination, of those behind */
+};
 
 struct window_key {
 	uint64_t  due_ms;
@@ -37,17 +53,20 @@ struct window_key {
 struct window_row {
 	struct store_lease lease;
 	uint64_t           due_ms;
-	int64_t            body;     /* its number in the table of bodies */
-	bool               is_alone; /* its message never had another recipient */
+	int64_t            body; /* its number in the table of bodies */
 };
 
-struct destination;
+/* The views of a lease, one by one. */
+enum { WINDOW_VIEWS = 5 };
+struct bytes *window_view(struct store_lease *lease, size_t i);
 
 struct window_entry {
 	struct window_row    row; /* a copy; lease.token is 0 when it is ready */
 	struct window_entry *next, *previous;        /* in the list it is in */
 	struct window_entry *next_by_key, *next_by_token;
 	struct destination  *destination;
+	struct window_entry *later, *earlier; /* of its destination, not leased */
+	bool                 is_behind;
 	bool                 is_begun; /* leased by the open transaction */
 	char                 text[];   /* what the views of row look at */
 };
@@ -60,18 +79,19 @@ struct window_list {
 struct window {
 	struct window_entry *by_key[WINDOW_BUCKETS];
 	struct window_entry *by_token[WINDOW_BUCKETS];
-	struct destination  *destinations[WINDOW_BUCKETS];
+	struct destinations  destinations;
 	struct window_list   ready;  /* in the order of keys */
+	struct window_list   behind; /* the newest last */
 	struct window_list   leased; /* in no order */
 	struct window_list   ended;  /* leases that the open transaction ended */
 	struct window_key    outside;
 	bool                 outside_is_exact; /* a row has that key */
-	uint64_t             seed;  /* senders choose the names of destinations */
-	uint64_t             round; /* the number of the last window_limit */
-	const struct store_want *want; /* in force; NULL: none */
+	struct window_key    searched;
+	bool                 search_again;
 };
 
-void window_init(struct window *w, uint64_t seed);
+/* False: no memory. window_finish is calm on a zeroed one. */
+bool window_init(struct window *w, uint64_t seed);
 void window_finish(struct window *w);
 
 struct window_key window_key_of(const struct window_row *row);
@@ -81,40 +101,45 @@ struct window_key window_key_last(void);
 int               window_key_compare(
                   const struct window_key *a, const struct window_key *b);
 
-/* Ready or leased. */
+/* Ready, behind or leased. */
 bool window_has(struct window *w, const struct id *id, uint32_t recipient);
+bool window_is_behind(
+    struct window *w, const struct id *id, uint32_t recipient);
 bool window_is_leased(
     struct window *w, const struct id *id, uint32_t recipient);
 
 /*
- * A row became QUEUED that is neither ready nor leased here. offer takes it when
- * it belongs in front of `outside`; add, for filling up from `outside`, always. When
- * the window is full the one that is due last makes room. outside_at only notes that the
- * table has it.
+ * A row became QUEUED that is neither ready nor leased here, or a search met it. It
+ * becomes ready when it belongs in front of `outside`; behind that it may be kept.
  */
 void window_offer(struct window *w, const struct window_row *row);
-void window_add(struct window *w, const struct window_row *row);
+/* The table has a new row with that key; it is not offered. */
 void window_outside_at(struct window *w, const struct window_key *key);
+/*
+ * For filling up from `outside`: the row becomes ready. When the window is full the
+ * one that is due last makes room, and `outside` is there.
+ */
+void window_add(struct window *w, const struct window_row *row);
+/* Filling up ended in front of that key. */
+void window_stop_at(struct window *w, const struct window_key *key);
 
-/* Drop what is ready of a message: one recipient or STORE_ALL. */
+/* Drop what is not leased of a message: one recipient or STORE_ALL. */
 void window_forget(struct window *w, const struct id *id, uint32_t recipient);
 /* Nothing is ready, the whole table is outside. Leases stay. */
 void window_empty(struct window *w);
 
 /* Count leases against the limits of want, which stays until NULL takes its place. */
 void window_limit(struct window *w, const struct store_want *want);
-/* Whether one more may go to the destination of e; if so it counts. */
-bool window_allows(struct window *w, struct window_entry *e);
-
-/* A ready entry becomes a lease. */
+/* The oldest, ready or behind, whose destination allows one more. NULL: none. */
+struct window_entry *window_first(struct window *w);
+/* It becomes a lease, which counts. */
 void window_take(struct window *w, struct window_entry *e, uint64_t token);
 
-/*
- * A row that is not here becomes ready, whatever the size of the window, if its
- * destination allows one more, which counts. NULL: it does not; no memory.
- */
-struct window_entry *window_admit(
-    struct window *w, const struct window_row *row);
+/* Whether one more may go to the destination of that address. */
+bool window_allows(struct window *w, struct bytes address);
+/* So that row, which is not here, becomes a lease. False: no memory. */
+bool window_admit(
+    struct window *w, const struct window_row *row, uint64_t token);
 /* A row that is not here is leased by the open transaction. False: no memory. */
 bool window_begin(
     struct window *w, const struct window_row *row, uint64_t token);

@@ -1,5 +1,6 @@
 #include "service/clients.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -169,6 +170,21 @@ on_connect(bool try_later, bool allowed, bool inside, void *context)
 	client_pump(c);
 }
 
+/* Whose account has no name goes by its number. */
+static void
+on_account(bool try_later, struct bytes name, void *context)
+{
+	struct client *c = context;
+	char           number[16];
+
+	c->question = NULL;
+	snprintf(number, sizeof number, "%lu", (unsigned long)c->uid);
+	c->account = name.n > 0 ? name : bytes_of(number);
+	c->all->calls->connected(c->wire.owner, try_later, true, true);
+	c->account = BYTES("");
+	client_pump(c);
+}
+
 static void
 log_refused(struct client *c, unsigned code, enum limits_result result)
 {
@@ -210,10 +226,28 @@ enter(struct client *c)
 		c->next->before = c;
 	all->first = c;
 	all->n++;
-	c->question = lookup_connect(
-	    all->lookup, all->listener, bytes_of(c->peer), on_connect, c);
+	if (c->is_local)
+		c->question = lookup_account(all->lookup, c->uid, on_account, c);
+	else
+		c->question = lookup_connect(
+		    all->lookup, all->listener, bytes_of(c->peer), on_connect, c);
 	if (c->question == NULL)
 		on_connect(true, false, false, c);
+}
+
+/* Whom it counts as: an address, or an account, each one in a network of its own. */
+static bool
+identify(struct client *c)
+{
+	enum { UID_BYTES = 4, NETWORK_BYTES = 8 };
+
+	c->is_local = wire_account(&c->wire, &c->uid);
+	if (!c->is_local)
+		return wire_peer(&c->wire, c->address, c->peer);
+	for (unsigned i = 0; i < UID_BYTES; i++)
+		c->address[NETWORK_BYTES - 1 - i] = (uint8_t)(c->uid >> 8 * i);
+	snprintf(c->peer, sizeof c->peer, "local");
+	return true;
 }
 
 static bool
@@ -235,7 +269,7 @@ on_client(uv_stream_t *listening, void *context)
 		return false;
 	c->all = all;
 	if (!wire_accept(&c->wire, all->loop, listening, &calls, c) ||
-	    !wire_peer(&c->wire, c->address, c->peer)) {
+	    !identify(c)) {
 		wire_close(&c->wire);
 		return true;
 	}

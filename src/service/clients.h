@@ -32,7 +32,7 @@ struct client_calls {
 	 */
 	unsigned (*refuse)(struct session *s, enum limits_result why);
 	/*
-	 * What lookup says. It is client_secure then that goes on, or the state becomes
+	 * What lookup says; of one on a Unix socket, client->account is set. It is client_secure then that goes on, or the state becomes
 	 * CLIENT_OPEN and run follows.
 	 */
 	void     (*connected)(
@@ -77,7 +77,10 @@ struct client {
 	uint64_t                began_ms, deadline_ms;
 	bool                    has_ended; /* nothing more comes from the client */
 	uint8_t                 address[16];
-	char                    peer[INET6_ADDRSTRLEN];
+	char                    peer[INET6_ADDRSTRLEN]; /* or "local" */
+	bool                    is_local; /* on a Unix socket: */
+	uint32_t                uid;      /* whose it is, */
+	struct bytes            account;  /* and what he is called, for `connected` alone */
 };
 
 struct clients {

@@ -1,6 +1,7 @@
 #include "service/listeners.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/log.h"
@@ -8,7 +9,12 @@
 enum { BACKLOG = 1024 };
 
 struct listening {
-	uv_tcp_t          tcp;
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t    tcp;
+		uv_pipe_t   pipe; /* a Unix socket */
+	};
 	struct listening *next;
 	struct listeners *all;
 	bool              is_stalled; /* libuv takes nobody until somebody was accepted */
@@ -26,7 +32,7 @@ on_client(uv_stream_t *stream, int status)
 static void
 open_one(struct listening *l)
 {
-	int error = uv_listen((uv_stream_t *)&l->tcp, BACKLOG, on_client);
+	int error = uv_listen(&l->stream, BACKLOG, on_client);
 
 	if (error != 0)
 		log_text("cannot accept clients: %s", uv_strerror(error));
@@ -38,7 +44,7 @@ bound_send_buffer(struct listening *l)
 {
 	int bytes = l->all->send_buffer_bytes;
 
-	uv_send_buffer_size((uv_handle_t *)&l->tcp, &bytes);
+	uv_send_buffer_size(&l->handle, &bytes);
 }
 
 static void
@@ -47,18 +53,37 @@ free_listening(uv_handle_t *handle)
 	free(handle->data);
 }
 
+static bool
+is_unix_socket(int socket)
+{
+	int       domain = 0;
+	socklen_t size = sizeof domain;
+
+	return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+	    domain == AF_UNIX;
+}
+
+static int
+init_stream(struct listening *l, uv_loop_t *loop, bool is_local)
+{
+	return is_local ? uv_pipe_init(loop, &l->pipe, 0)
+	                : uv_tcp_init(loop, &l->tcp);
+}
+
 void
 listeners_add(struct listeners *l, int socket)
 {
 	struct listening *new = calloc(1, sizeof *new);
+	bool              is_local = is_unix_socket(socket);
 	int               error = UV_ENOMEM;
 
-	if (new && (error = uv_tcp_init(l->loop, &new->tcp)) == 0) {
-		new->tcp.data = new;
+	if (new && (error = init_stream(new, l->loop, is_local)) == 0) {
+		new->handle.data = new;
 		new->all = l;
-		error = uv_tcp_open(&new->tcp, socket);
+		error = is_local ? uv_pipe_open(&new->pipe, socket)
+		                 : uv_tcp_open(&new->tcp, socket);
 		if (error != 0)
-			uv_close((uv_handle_t *)&new->tcp, free_listening);
+			uv_close(&new->handle, free_listening);
 	} else {
 		free(new);
 	}
@@ -89,7 +114,7 @@ listeners_retry(struct listeners *l)
 {
 	for (struct listening *at = l->list; at; at = at->next)
 		if (at->is_stalled)
-			on_client((uv_stream_t *)&at->tcp, 0);
+			on_client(&at->stream, 0);
 }
 
 void
@@ -99,7 +124,7 @@ listeners_close(struct listeners *l)
 		struct listening *at = l->list;
 
 		l->list = at->next;
-		uv_close((uv_handle_t *)&at->tcp, free_listening);
+		uv_close(&at->handle, free_listening);
 	}
 	l->is_open = false;
 }

@@ -1,41 +1,29 @@
 #include "service/lookup_client.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "io/clock.h"
 #include "io/memfile.h"
-#include "io/peer.h"
-#include "service/question.h"
+#include "service/asking.h"
 
-enum {
-	TARGETS_MAX = 16 * 1024 * 1024,
-	TICK_MS = 1000,
-};
+enum { TARGETS_MAX = 16 * 1024 * 1024 };
 
 struct lookup_question {
 	struct question         question; /* first: a question is one of these */
-	struct lookup_client   *client;
 	uint16_t                answer_type; /* MSG_CONNECT, ... */
 	union {
 		lookup_connect_answer   *connect;
 		lookup_recipient_answer *recipient;
 		lookup_sender_answer    *sender;
+		lookup_account_answer   *account;
 		lookup_route_answer     *route;
 	} answer;
 	void                   *context;
-	size_t                  frame_len; /* kept for as long as it is not sent */
-	char                   *frame; /* behind this struct */
 };
 
 struct lookup_client {
-	uv_loop_t           *loop;
-	struct peer         *peer;
-	struct question_ring ring;
-	uv_timer_t           timer;
+	struct asking asking; /* first */
 };
 
 /* Answer "try later" and free. The callback may ask or forget others. */
@@ -50,6 +38,8 @@ fail(struct question *question)
 		q->answer.recipient(RECIPIENT_TRY_LATER, q->context);
 	else if (q->answer_type == MSG_SENDER)
 		q->answer.sender(true, false, q->context);
+	else if (q->answer_type == MSG_ACCOUNT)
+		q->answer.account(true, BYTES(""), q->context);
 	else
 		q->answer.route(NULL, q->context);
 	free(q);
@@ -60,7 +50,7 @@ static struct lookup_question *
 answered(struct lookup_client *c, uint64_t number, uint16_t type)
 {
 	struct lookup_question *q =
-	    (struct lookup_question *)question_find(&c->ring, number);
+	    (struct lookup_question *)question_find(&c->asking.ring, number);
 
 	if (q == NULL || q->answer_type != type)
 		return NULL;
@@ -121,6 +111,25 @@ on_sender(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	q = answered(context, m.q, MSG_SENDER);
 	if (q)
 		q->answer.sender(false, m.is_own == 1, q->context);
+	free(q);
+	return true;
+}
+
+static bool
+on_account(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
+    void *context)
+{
+	struct msg_account      m;
+	struct lookup_question *q;
+
+	(void)peer;
+	(void)fds;
+	(void)n_fds;
+	if (!msg_account_read(frame, &m))
+		return false;
+	q = answered(context, m.q, MSG_ACCOUNT);
+	if (q)
+		q->answer.account(false, m.name, q->context);
 	free(q);
 	return true;
 }
@@ -208,93 +217,38 @@ static const struct peer_permit permits[] = {
 	{ MSG_CONNECT, NULL, on_connect, 0 },
 	{ MSG_RECIPIENT, NULL, on_recipient, 0 },
 	{ MSG_SENDER, NULL, on_sender, 0 },
+	{ MSG_ACCOUNT, NULL, on_account, 0 },
 	{ MSG_ROUTE, NULL, on_route, 1 },
 };
 
-/*
- * Lookup is gone: what was asked of it will not be answered any more. What was not yet sent
- * waits for the next connection.
- */
-static void
-drop_connection(struct lookup_client *c)
-{
-	peer_close(c->peer);
-	c->peer = NULL;
-	question_fail_all(&c->ring, true);
-}
-
-static void
-on_gone(struct peer *peer, const char *why, void *context)
-{
-	(void)peer;
-	(void)why;
-	drop_connection(context);
-}
-
-static void
-send_question(struct lookup_question *q)
-{
-	struct bytes frame = { q->frame, q->frame_len };
-
-	if (q->client->peer && peer_send(q->client->peer, frame, NULL, 0))
-		q->question.is_sent = true;
-}
-
-static void
-on_tick(uv_timer_t *timer)
-{
-	struct lookup_client *c = timer->data;
-
-	/* What an answer asks anew is younger than now. */
-	question_fail_overdue(&c->ring, LOOKUP_TIMEOUT_MS, clock_monotonic_ms());
-	if (question_first(&c->ring) == NULL)
-		uv_timer_stop(&c->timer);
-}
+static const struct asking_kind lookup_kind = {
+	.permits = permits,
+	.n_permits = sizeof permits / sizeof permits[0],
+	.timeout_ms = LOOKUP_TIMEOUT_MS,
+	.fail = fail,
+	.waits = true,
+};
 
 struct lookup_client *
 lookup_client_new(uv_loop_t *loop)
 {
-	struct lookup_client *c = calloc(1, sizeof *c);
+	struct lookup_client *c = malloc(sizeof *c);
 
-	if (c == NULL)
-		return NULL;
-	c->loop = loop;
-	question_ring_init(&c->ring, fail);
-	uv_timer_init(loop, &c->timer);
-	c->timer.data = c;
+	if (c)
+		asking_init(&c->asking, loop, &lookup_kind);
 	return c;
-}
-
-static void
-free_client(uv_handle_t *timer)
-{
-	free(timer->data);
 }
 
 void
 lookup_client_free(struct lookup_client *c)
 {
-	if (c == NULL)
-		return;
-	peer_close(c->peer);
-	for (struct question *q; (q = question_first(&c->ring)) != NULL;)
-		lookup_forget((struct lookup_question *)q);
-	uv_close((uv_handle_t *)&c->timer, free_client);
+	asking_free(c ? &c->asking : NULL);
 }
 
 void
 lookup_client_connect(struct lookup_client *c, int socket)
 {
-	if (c->peer)
-		drop_connection(c);
-	c->peer = peer_open(c->loop, socket, permits,
-	    sizeof permits / sizeof permits[0], on_gone, c);
-	if (c->peer == NULL)
-		close(socket);
-	for (struct question *q = question_first(&c->ring); q;
-	     q = question_next(&c->ring, q))
-		if (!q->is_sent)
-			send_question((struct lookup_question *)q);
+	asking_connect(&c->asking, socket);
 }
 
 /* Ask, the frame made; number is q of that frame. */
@@ -302,26 +256,13 @@ static struct lookup_question *
 ask(struct lookup_client *c, uint64_t number, struct buf *frame,
     uint16_t answer_type, void *context)
 {
-	struct lookup_question *q = NULL;
+	struct lookup_question *q =
+	    asking_ask(&c->asking, sizeof *q, number, frame);
 
-	if (!frame->failed)
-		q = malloc(sizeof *q + frame->len);
 	if (q) {
-		*q = (struct lookup_question){
-			.question = { .q = number, .asked_ms = clock_monotonic_ms() },
-			.client = c,
-			.answer_type = answer_type,
-			.context = context,
-			.frame_len = frame->len,
-			.frame = (char *)(q + 1),
-		};
-		memcpy(q->frame, frame->p, frame->len);
-		question_append(&c->ring, &q->question);
-		send_question(q);
-		if (!uv_is_active((uv_handle_t *)&c->timer))
-			uv_timer_start(&c->timer, on_tick, TICK_MS, TICK_MS);
+		q->answer_type = answer_type;
+		q->context = context;
 	}
-	buf_finish(frame);
 	return q;
 }
 
@@ -329,7 +270,7 @@ struct lookup_question *
 lookup_connect(struct lookup_client *c, struct bytes listener,
     struct bytes address, lookup_connect_answer *answer, void *context)
 {
-	struct msg_ask_connect  m = { question_number(&c->ring), listener, address };
+	struct msg_ask_connect  m = { question_number(&c->asking.ring), listener, address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -345,7 +286,7 @@ struct lookup_question *
 lookup_recipient(struct lookup_client *c, struct bytes address,
     struct bytes user, lookup_recipient_answer *answer, void *context)
 {
-	struct msg_ask_recipient m = { question_number(&c->ring), address, user };
+	struct msg_ask_recipient m = { question_number(&c->asking.ring), address, user };
 	struct lookup_question  *q;
 	struct buf               frame;
 
@@ -361,7 +302,7 @@ struct lookup_question *
 lookup_sender(struct lookup_client *c, struct bytes user, struct bytes address,
     lookup_sender_answer *answer, void *context)
 {
-	struct msg_ask_sender   m = { question_number(&c->ring), user, address };
+	struct msg_ask_sender   m = { question_number(&c->asking.ring), user, address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -374,10 +315,26 @@ lookup_sender(struct lookup_client *c, struct bytes user, struct bytes address,
 }
 
 struct lookup_question *
+lookup_account(struct lookup_client *c, uint32_t uid,
+    lookup_account_answer *answer, void *context)
+{
+	struct msg_ask_account  m = { question_number(&c->asking.ring), uid };
+	struct lookup_question *q;
+	struct buf              frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_account_add(&frame, &m);
+	q = ask(c, m.q, &frame, MSG_ACCOUNT, context);
+	if (q)
+		q->answer.account = answer;
+	return q;
+}
+
+struct lookup_question *
 lookup_route(struct lookup_client *c, struct bytes address,
     lookup_route_answer *answer, void *context)
 {
-	struct msg_ask_route    m = { question_number(&c->ring), address };
+	struct msg_ask_route    m = { question_number(&c->asking.ring), address };
 	struct lookup_question *q;
 	struct buf              frame;
 
@@ -392,8 +349,5 @@ lookup_route(struct lookup_client *c, struct bytes address,
 void
 lookup_forget(struct lookup_question *q)
 {
-	if (q == NULL)
-		return;
-	question_take_out(&q->question);
-	free(q);
+	asking_forget(q ? &q->question : NULL);
 }

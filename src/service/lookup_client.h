@@ -30,6 +30,9 @@ typedef void lookup_connect_answer(
 typedef void lookup_recipient_answer(enum recipient_answer answer, void *context);
 /* Whether the reverse-path is the user's own. */
 typedef void lookup_sender_answer(bool try_later, bool is_own, void *context);
+/* name: of the account, empty when it has none. */
+typedef void lookup_account_answer(
+    bool try_later, struct bytes name, void *context);
 /* route NULL: try later. Its views live for the call. */
 typedef void lookup_route_answer(const struct route *route, void *context);
 
@@ -44,6 +47,8 @@ struct lookup_question *lookup_recipient(struct lookup_client *c,
 /* address: canonical, of a reverse-path. */
 struct lookup_question *lookup_sender(struct lookup_client *c, struct bytes user,
     struct bytes address, lookup_sender_answer *answer, void *context);
+struct lookup_question *lookup_account(struct lookup_client *c, uint32_t uid,
+    lookup_account_answer *answer, void *context);
 struct lookup_question *lookup_route(struct lookup_client *c,
     struct bytes address, lookup_route_answer *answer, void *context);
 

@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 struct question {
 	struct question *next, *before;
 	uint64_t         q;
 	uint64_t         asked_ms;
 	bool             is_sent; /* the client's to set */
+	struct bytes     frame;   /* where it is kept until it is sent: service/asking.h */
 };
 
 /*

@@ -43,7 +43,7 @@ wire_peer(const struct wire *w, uint8_t address[16], char peer[INET6_ADDRSTRLEN]
 	struct sockaddr_in6     in6;
 	int                     size = sizeof storage;
 
-	if (uv_tcp_getpeername(&w->tcp, (struct sockaddr *)&storage, &size) != 0)
+	if (w->handle.type != UV_TCP || uv_tcp_getpeername(&w->tcp, (struct sockaddr *)&storage, &size) != 0)
 		return false;
 	if (storage.ss_family == AF_INET) {
 		memcpy(&in, &storage, sizeof in);
@@ -58,6 +58,20 @@ wire_peer(const struct wire *w, uint8_t address[16], char peer[INET6_ADDRSTRLEN]
 	if (network_is_ipv4(address))
 		return inet_ntop(AF_INET, address + 12, peer, INET6_ADDRSTRLEN);
 	return inet_ntop(AF_INET6, address, peer, INET6_ADDRSTRLEN);
+}
+
+bool
+wire_account(const struct wire *w, uint32_t *uid)
+{
+	struct ucred account;
+	socklen_t    size = sizeof account;
+	uv_os_fd_t   fd;
+
+	if (w->handle.type != UV_NAMED_PIPE || uv_fileno(&w->handle, &fd) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &account, &size) != 0)
+		return false;
+	*uid = account.uid;
+	return true;
 }
 
 /* --- handshakes that fail --- */
@@ -83,7 +97,7 @@ log_failure(const struct wire *w)
 	uint8_t      address[16];
 	struct event e;
 
-	if (!may_be_logged(uv_now(w->tcp.loop)))
+	if (!may_be_logged(uv_now(w->handle.loop)))
 		return;
 	e = event_begin("tls-failed", NULL);
 	if (wire_peer(w, address, peer))
@@ -110,7 +124,7 @@ send_later(struct wire *w, struct bytes rest)
 	r->wire = w;
 	memcpy(r->bytes, rest.p, rest.n);
 	buf = uv_buf_of((struct bytes){ r->bytes, rest.n });
-	if (uv_write(&r->write, (uv_stream_t *)&w->tcp, &buf, 1, on_sent) != 0) {
+	if (uv_write(&r->write, &w->stream, &buf, 1, on_sent) != 0) {
 		free(r);
 		return WIRE_GONE;
 	}
@@ -127,7 +141,7 @@ put(struct wire *w, struct bytes output)
 
 	if (output.n == 0)
 		return WIRE_SENT;
-	n = uv_try_write((uv_stream_t *)&w->tcp, &buf, 1);
+	n = uv_try_write(&w->stream, &buf, 1);
 	if (n < 0 && n != UV_EAGAIN)
 		return WIRE_GONE;
 	if (n > 0)
@@ -172,7 +186,7 @@ shut_down(const struct wire *w)
 {
 	uv_os_fd_t fd;
 
-	if (uv_fileno((const uv_handle_t *)&w->tcp, &fd) == 0)
+	if (uv_fileno(&w->handle, &fd) == 0)
 		shutdown(fd, SHUT_WR);
 }
 
@@ -405,9 +419,9 @@ update_reading(struct wire *w)
 		return;
 	w->is_reading = is_reading;
 	if (is_reading)
-		uv_read_start((uv_stream_t *)&w->tcp, give_room, on_read);
+		uv_read_start(&w->stream, give_room, on_read);
 	else
-		uv_read_stop((uv_stream_t *)&w->tcp);
+		uv_read_stop(&w->stream);
 }
 
 void
@@ -419,6 +433,14 @@ wire_read(struct wire *w, bool wants)
 
 /* --- its beginning and its end --- */
 
+static bool
+init_stream(struct wire *w, uv_loop_t *loop, uv_handle_type type)
+{
+	if (type == UV_NAMED_PIPE)
+		return uv_pipe_init(loop, &w->pipe, 0) == 0;
+	return uv_tcp_init(loop, &w->tcp) == 0;
+}
+
 bool
 wire_accept(struct wire *w, uv_loop_t *loop, uv_stream_t *listening,
     const struct wire_calls *calls, void *owner)
@@ -426,12 +448,13 @@ wire_accept(struct wire *w, uv_loop_t *loop, uv_stream_t *listening,
 	*w = (struct wire){ .calls = calls, .owner = owner };
 	uv_idle_init(loop, &w->later);
 	w->later.data = w;
-	if (uv_tcp_init(loop, &w->tcp) != 0)
+	if (!init_stream(w, loop, listening->type))
 		return false;
-	w->tcp.data = w;
-	if (uv_accept(listening, (uv_stream_t *)&w->tcp) != 0)
+	w->handle.data = w;
+	if (uv_accept(listening, &w->stream) != 0)
 		return false;
-	uv_tcp_nodelay(&w->tcp, 1); /* replies are small and waited for */
+	if (w->handle.type == UV_TCP)
+		uv_tcp_nodelay(&w->tcp, 1); /* replies are small and waited for */
 	return true;
 }
 
@@ -454,9 +477,9 @@ on_later_closed(uv_handle_t *later)
 }
 
 static void
-on_tcp_closed(uv_handle_t *tcp)
+on_stream_closed(uv_handle_t *stream)
 {
-	struct wire *w = tcp->data;
+	struct wire *w = stream->data;
 
 	uv_close((uv_handle_t *)&w->later, on_later_closed);
 }
@@ -469,5 +492,5 @@ wire_close(struct wire *w)
 	w->is_closing = true;
 	if (!w->is_moving)
 		drop_tls(w);
-	uv_close((uv_handle_t *)&w->tcp, on_tcp_closed);
+	uv_close(&w->handle, on_stream_closed);
 }

@@ -37,7 +37,12 @@ struct wire_calls {
 };
 
 struct wire {
-	uv_tcp_t                 tcp;
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t    tcp;
+		uv_pipe_t   pipe; /* a Unix socket */
+	};
 	uv_idle_t                later;   /* what is to happen in the next turn of the loop */
 	const struct wire_calls *calls;
 	void                    *owner;
@@ -64,9 +69,11 @@ enum wire_result {
 bool wire_accept(struct wire *w, uv_loop_t *loop, uv_stream_t *listening,
     const struct wire_calls *calls, void *owner);
 
-/* The client's address: 16 bytes as struct network has them, and text. */
+/* The client's address: 16 bytes as struct network has them, and text. False: it has none. */
 bool wire_peer(
     const struct wire *w, uint8_t address[16], char text[INET6_ADDRSTRLEN]);
+/* Of a Unix socket, who connected, by the kernel's word. */
+bool wire_account(const struct wire *w, uint32_t *uid);
 
 /*
  * From here on TLS: the handshake goes on by itself, `secured` comes, or `ended` with

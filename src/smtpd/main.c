@@ -20,13 +20,13 @@ enum { OPEN_FILES = 64 * 1024 }; /* a session takes one, a message another */
 static struct worker       worker;
 static struct tls_context *next; /* of the configuration that was prepared last */
 
-/* Without a certificate only that listener works whose TLS is merely offered. */
+/* Without a certificate only those listeners work whose TLS is merely offered, or never. */
 static bool
 can_do_without_tls(struct bytes listener)
 {
 	const struct listener_policy *policy = listener_policy(listener);
 
-	return policy && policy->tls == LISTENER_STARTTLS;
+	return policy && policy->tls <= LISTENER_STARTTLS;
 }
 
 static bool
@@ -97,6 +97,9 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 	case ROLE_DELIVER:
 	case ROLE_POP3D:
 	case ROLE_MAILBOX:
+	case ROLE_REMOTE:
+	case ROLE_DNS:
+	case ROLE_FETCH:
 	case ROLE_ADMIN:
 		break;
 	}

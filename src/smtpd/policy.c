@@ -60,6 +60,7 @@ policy_new(const struct config *config, struct bytes listener,
 		.auth = of->auth,
 		.any_sender = config->any_sender,
 		.hide_client = config->hide_client,
+		.is_local = of->is_local,
 	};
 	return p;
 }

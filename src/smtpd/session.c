@@ -216,6 +216,8 @@ connected(struct session *s, bool try_later, bool allowed, bool inside)
 	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->client.peer),
 	    BYTES(""), !try_later && inside);
 	smtp_server_watch(&s->smtp, on_refused, s);
+	if (s->client.is_local)
+		smtp_server_account(&s->smtp, s->client.account, s->client.uid);
 	if (s->policy->smtp.tls == LISTENER_TLS) {
 		begin_handshake(s);
 		return;

@@ -73,9 +73,12 @@ on_recipient(enum recipient_answer answer, void *context)
 void
 session_ask_recipient(struct session *s)
 {
+	struct bytes user = smtp_server_authenticated(&s->smtp);
+
+	if (s->client.is_local) /* what a program of this host sends is not counted */
+		user = BYTES("");
 	s->client.question = lookup_recipient(s->client.all->lookup,
-	    smtp_server_recipient(&s->smtp), smtp_server_authenticated(&s->smtp),
-	    on_recipient, s);
+	    smtp_server_recipient(&s->smtp), user, on_recipient, s);
 	if (s->client.question == NULL)
 		smtp_server_answer_recipient(&s->smtp, SMTP_RECIPIENT_TRY_LATER);
 }

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import spamd
+from queue_house import House
 from server import ROOT, STAGE, Server
 
 
@@ -60,6 +61,20 @@ def module_server():
     factory, end = make_server()
     yield factory
     end()
+
+
+@pytest.fixture
+def new_house():
+    """Queues alone, of one test, not started."""
+    made = []
+
+    def factory(**kwargs):
+        made.append(House(**kwargs))
+        return made[-1]
+
+    yield factory
+    for one in made:
+        one.remove()
 
 
 @pytest.fixture(scope="module")

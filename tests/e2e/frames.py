@@ -140,11 +140,12 @@ class Child:
         self.control = Channel(ours)
         self.generation = 0
 
-    def configure(self, text, uid=None):
+    def configure(self, text, uid=None, **more):
         """None, or why it was refused."""
         self.generation += 1
         fd = memory_file(text)
-        more = {} if uid is None else {"drop": 1, "uid": uid, "gid": uid}
+        if uid is not None:
+            more |= {"drop": 1, "uid": uid, "gid": uid}
         self.control.send("CONFIG", fds=[fd], generation=self.generation, name="test", **more)
         os.close(fd)
         name, values, _ = self.control.receive()
@@ -155,9 +156,9 @@ class Child:
         assert self.control.expect("READY")["generation"] == self.generation
         return None
 
-    def add_peer(self, role):
+    def add_peer(self, role, serial=1):
         ours, theirs = pair()
-        self.control.send("PEER", fds=[theirs.fileno()], role=ROLES[role], serial=1, name=role)
+        self.control.send("PEER", fds=[theirs.fileno()], role=ROLES[role], serial=serial, name=role)
         theirs.close()
         return Channel(ours)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 
 import pytest
 
@@ -118,6 +119,75 @@ def test_more_than_a_page(server):
     found = rows(server, "list")
     assert [row["id"] for row in found] == sorted(idents)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", found[0]["arrived"])
+
+
+@pytest.fixture
+def keeper(new_server):
+    """It cannot become carol, so her mail is deferred again and again."""
+    keeper = new_server(as_nobody=os.geteuid() == 0, domains=("mx.example", "other.example")).start()
+    with keeper.passwd().open("a") as users:
+        users.write("carol:x:12345:12345::/nonexistent:/usr/sbin/nologin\n")
+    return keeper
+
+
+def are_deferred(server):
+    return all(row["attempts"] and row["state"] == "queued" for row in rows(server, "list"))
+
+
+def test_retry_of_everything(keeper):
+    assert keeper.must("queue", "retry") == "nothing waits\n"
+    held = send(keeper, "carol@mx.example")
+    for _ in range(2):
+        send(keeper, "carol@mx.example", "carol@other.example")
+    assert wait_until(lambda: are_deferred(keeper))
+    keeper.must("queue", "hold", held)
+    before = {(row["id"], row["recipient"]): row["attempts"] for row in rows(keeper, "list")}
+    assert keeper.must("queue", "retry") == "4 recipients are due now\n"
+    assert wait_until(
+        lambda: all(
+            row["attempts"] == before[row["id"], row["recipient"]] + (row["id"] != held)
+            for row in rows(keeper, "list")
+        )
+    )
+    assert {row["id"]: row["state"] for row in rows(keeper, "list")}[held] == "held"
+
+
+def make_older(server, minutes):
+    """The messages in the order of ids, so many minutes each; the server does not run."""
+    queue = sqlite3.connect(server.root / "spool" / "queue.sqlite")
+    idents = [ident for ident, in queue.execute("SELECT id FROM message ORDER BY id")]
+    assert len(idents) == len(minutes)
+    for ident, age in zip(idents, minutes):
+        queue.execute(
+            "UPDATE message SET arrival_ms = arrival_ms - ? WHERE id = ?", (age * 60000, ident)
+        )
+    queue.commit()
+    queue.close()
+
+
+def test_shape(keeper):
+    assert [line.split()[0] for line in keeper.must("queue", "shape").splitlines()] == ["T", "TOTAL"]
+    assert rows(keeper, "shape") == []
+    minutes = [0, 4, 6, 11, 39, 641, 1279, 1281, 2000]
+    for _ in minutes:
+        send(keeper, "carol@mx.example")
+    send(keeper, "carol@other.example", "carol@MX.example")
+    assert wait_until(lambda: are_deferred(keeper))
+    keeper.stop()
+    make_older(keeper, [*minutes, 100])
+    keeper.start(add_users=False)
+    head, total, first, second = (line.split() for line in keeper.must("queue", "shape").splitlines())
+    assert head == ["T", "5", "10", "20", "40", "80", "160", "320", "640", "1280", "1280+"]
+    assert total == ["TOTAL", "11", "2", "1", "1", "1", "0", "2", "0", "0", "2", "2"]
+    assert first == ["mx.example", "10", "2", "1", "1", "1", "0", "1", "0", "0", "2", "2"]
+    assert second == ["other.example", "1", "0", "0", "0", "0", "0", "1", "0", "0", "0", "0"]
+    found = rows(keeper, "shape")
+    assert [row["destination"] for row in found] == ["mx.example", "other.example"]
+    assert list(found[0]["ages"].items())[:2] == [("5", 2), ("10", 1)]
+    assert found[0]["ages"]["older"] == 2 and found[0]["total"] == 10
+    for ident in keeper.queued_ids():
+        keeper.must("queue", "hold", ident)
+    assert rows(keeper, "shape") == []
 
 
 def test_server_that_does_not_run(new_server):

@@ -289,11 +289,11 @@ static size_t
 add_admin(struct work *w, struct store_op *op, const struct id *id)
 {
 	static const enum store_op_kind kinds[] = { STORE_HOLD, STORE_KICK,
-		STORE_REMOVE };
+		STORE_REMOVE, STORE_KICK_ALL };
 
 	if (below(w, 4) > 0)
 		return 0;
-	*op = (struct store_op){ .kind = kinds[below(w, 3)],
+	*op = (struct store_op){ .kind = kinds[below(w, 4)],
 		.id = *id,
 		.recipient = STORE_ALL,
 		.now_ms = NOW };

@@ -35,10 +35,10 @@ static const struct smtp_policy policies[] = {
 	POLICY("smtp", LISTENER_STARTTLS, false),
 	POLICY("smtps", LISTENER_TLS, true),
 	POLICY("submission", LISTENER_STARTTLS_REQUIRED, true),
+	POLICY("local", LISTENER_CLEAR, false),
 };
 
-/* The last one once more, with what may be set. */
-enum { POLICIES = sizeof policies / sizeof policies[0] };
+enum { SUBMISSION = 2, LOCAL, POLICIES = sizeof policies / sizeof policies[0] };
 
 struct run {
 	struct smtp_server s;
@@ -100,7 +100,7 @@ commit(struct run *r)
 	check(r->has_file);
 	check(e->n_recipients > 0 && e->n_recipients <= r->policy.recipients_max);
 	check(!r->policy.auth || r->is_authenticated);
-	check((e->user.n > 0) == r->is_authenticated);
+	check((e->user.n > 0) == (r->is_authenticated || r->policy.is_local));
 	check((e->tls.n > 0) == r->is_secure);
 	check(!r->body.failed && e->size_bytes == r->body.len);
 	buf_add_bytes(&r->committed, e->reverse_path);
@@ -128,7 +128,8 @@ answer_auth(struct run *r)
 static void
 shake_hands(struct run *r)
 {
-	check(!r->is_secure && r->policy.tls != LISTENER_TLS);
+	check(!r->is_secure && r->policy.tls != LISTENER_TLS &&
+	    r->policy.tls != LISTENER_CLEAR);
 	r->is_secure = true;
 	r->handshakes++;
 	smtp_server_secured(&r->s, BYTES("TLSv1.3"));
@@ -260,14 +261,18 @@ static void
 play(struct run *r, unsigned listener, struct bytes input, uint32_t random, size_t cut)
 {
 	*r = (struct run){ .random = random, .question = SMTP_MORE };
-	r->policy = policies[listener < POLICIES ? listener : POLICIES - 1];
+	/* submission once more, with what may be set */
+	r->policy = policies[listener < POLICIES ? listener : SUBMISSION];
 	r->policy.any_sender = r->policy.hide_client = listener >= POLICIES;
+	r->policy.is_local = r->policy.tls == LISTENER_CLEAR;
 	buf_init(&r->output, OUTPUT_MAX);
 	buf_init(&r->body, OUTPUT_MAX);
 	buf_init(&r->committed, OUTPUT_MAX);
 	smtp_server_init(
 	    &r->s, &r->policy, BYTES("192.0.2.1"), BYTES(""), random % 4 == 0);
 	smtp_server_watch(&r->s, check_refusal, r);
+	if (r->policy.is_local)
+		smtp_server_account(&r->s, BYTES("alice"), 1000);
 	begin(r, random >> 14);
 	feed(r, input, cut);
 	check(!r->output.failed && !r->committed.failed);
@@ -307,6 +312,15 @@ check_same(const struct run *a, const struct run *b)
 	check(bytes_equal(buf_bytes(&a->committed), buf_bytes(&b->committed)));
 }
 
+/* POLICIES is one more. */
+static unsigned
+listener_of(uint8_t first)
+{
+	if (first >= 0xe0)
+		return LOCAL;
+	return first / 64 <= SUBMISSION ? first / 64u : POLICIES;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
@@ -320,8 +334,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	random = (uint32_t)data[1] << 8 | data[2];
 	input = bytes_from(input, 3);
-	play(&whole, data[0] / 64, input, random, 0);
-	play(&split, data[0] / 64, input, random, data[0] % 64 + 1u);
+	play(&whole, listener_of(data[0]), input, random, 0);
+	play(&split, listener_of(data[0]), input, random, data[0] % 64 + 1u);
 	check_replies(buf_bytes(&whole.output));
 	check_replies(buf_bytes(&split.output));
 	if (whole.handshakes == split.handshakes)

@@ -363,6 +363,117 @@ relay_probes(void **state)
 	}
 }
 
+/* RFC 6531 section 3.3; none of them is an address without it. */
+static void
+utf8_mailboxes(void **state)
+{
+	static const struct {
+		const char *text, *canonical; /* NULL: no mailbox */
+	} rows[] = {
+		{ "j\xc3\xb6rg@b", "j\xc3\xb6rg@b" },
+		{ "J\xc3\x96rg@B", "j\xc3\x96rg@b" },
+		{ "\"j\xc3\xb6rg\"@b", "j\xc3\xb6rg@b" },
+		{ "\"\xc3\xb6 x\"@b", "\"\xc3\xb6 x\"@b" },
+		{ "jo\xcc\x88rg@b", "jo\xcc\x88rg@b" }, /* not composed */
+		{ "a@b\xc3\xbc""cher.example", "a@xn--bcher-kva.example" },
+		{ "a@B\xc3\x9c""cher.EXAMPLE", "a@xn--bcher-kva.example" },
+		{ "a@bu\xcc\x88""cher.example", "a@xn--bcher-kva.example" },
+		{ "a@xn--bcher-kva.b\xc3\xbc""cher", "a@xn--bcher-kva.xn--bcher-kva" },
+		{ "a@stra\xc3\x9f""e.example", "a@xn--strae-oqa.example" },
+		{ "a@a\xe3\x80\x82""b", "a@a.b" }, /* an ideographic full stop */
+		{ "\xe4\xbe\x8b@\xe4\xbe\x8b.\xe4\xbe\x8b", "\xe4\xbe\x8b@xn--fsq.xn--fsq" },
+		/* no such domain */
+		{ "a@\xe2\x98\x83", NULL },
+		{ "a@-\xc3\xbc", NULL },
+		{ "a@\xc3\xbc-.b", NULL },
+		{ "a@\xc3\xbc..b", NULL },
+		{ "a@\xc3\xbc.", NULL },
+		{ "a@\xc3\xbc_b", NULL },
+		{ "a@\xc3\xbc\xe3\x80\x82", NULL },
+		{ "a@\xe2\x84\x80.b", NULL }, /* maps to a/c */
+		{ "a@[x:\xc3\xbc]", NULL },
+		{ "a@[\xc3\xbc:x]", NULL },
+		/* no UTF-8, or not what it seems */
+		{ "\xfc@b", NULL },
+		{ "a@\xfc", NULL },
+		{ "\xc0\xaf@b", NULL },
+		{ "\xed\xa0\x80@b", NULL },
+		{ "\xc2\x85@b", NULL },
+		{ "\"\xc2\x85\"@b", NULL },
+		{ "a\xe2\x80\xae@b", NULL },
+		{ "a\xe2\x80\xa8@b", NULL },
+		{ "\xc3@b", NULL },
+		/* octets are counted */
+		{ L60 "ab\xc3\xbc@b", L60 "ab\xc3\xbc@b" },
+		{ L60 "abc\xc3\xbc@b", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct address a;
+		bool           is_good = address_parse_utf8(bytes_of(rows[i].text), &a);
+
+		if (is_good != (rows[i].canonical != NULL))
+			fail_msg("row %zu: %s", i, rows[i].text);
+		assert_false(address_parse(bytes_of(rows[i].text), &a));
+		if (!is_good)
+			continue;
+		assert_true(address_parse_utf8(bytes_of(rows[i].text), &a));
+		assert_true(a.is_utf8);
+		assert_canonical(&a, rows[i].canonical);
+	}
+}
+
+/* A U-label may be longer than 63 octets; the A-label may not, nor make the whole too long. */
+static void
+utf8_lengths(void **state)
+{
+	struct address a;
+	struct buf     text;
+
+	(void)state;
+	buf_init(&text, 1000);
+	buf_add_string(&text, "a@");
+	for (int i = 0; i < 50; i++)
+		buf_add_string(&text, "\xe4\xbe\x8b");
+	assert_true(address_parse_utf8(buf_bytes(&text), &a));
+	for (int i = 0; i < 10; i++)
+		buf_add_string(&text, "\xe4\xbe\x8b");
+	assert_false(address_parse_utf8(buf_bytes(&text), &a));
+	buf_clear(&text);
+	buf_add_string(&text, "a@\xc3\xbc");
+	while (text.len < 220)
+		buf_add_string(&text, ".\xc3\xbc");
+	assert_false(address_parse_utf8(buf_bytes(&text), &a));
+	buf_finish(&text);
+}
+
+static void
+utf8_paths(void **state)
+{
+	static const struct {
+		const char      *text;
+		enum path_result result;
+		bool             is_utf8;
+	} rows[] = {
+		{ "<j\xc3\xb6rg@b> \xff", PATH_OK, true },
+		{ "<@\xc3\xbc:a@b>", PATH_OK, true },
+		{ "<@\xfc:a@b>", PATH_INVALID, false },
+		{ "<\xfc@b>", PATH_INVALID, false },
+		{ "<a@b> \xc3\xbc", PATH_OK, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct address a = { .is_utf8 = false };
+		struct bytes   rest;
+
+		assert_int_equal(address_parse_path(bytes_of(rows[i].text), &a, &rest),
+		    rows[i].result);
+		assert_int_equal(a.is_utf8, rows[i].is_utf8);
+	}
+}
+
 int
 main(void)
 {
@@ -376,6 +487,9 @@ main(void)
 		cmocka_unit_test(canonical_forms_by_hand),
 		cmocka_unit_test(domains),
 		cmocka_unit_test(relay_probes),
+		cmocka_unit_test(utf8_mailboxes),
+		cmocka_unit_test(utf8_lengths),
+		cmocka_unit_test(utf8_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

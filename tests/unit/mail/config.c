@@ -21,7 +21,7 @@ struct row {
 	const char *values[8];
 };
 
-enum { ROWS_MAX = 34 };
+enum { ROWS_MAX = 48 };
 
 struct tree {
 	struct config_tree    tree;
@@ -86,8 +86,8 @@ plant(struct tree *t, const struct row *rows)
 static void
 read_rows(struct config *c, const struct row *rows, struct buf *printed)
 {
-	struct mistakes mistakes = { 0 };
-	struct tree     tree;
+	static struct tree tree; /* large for a stack */
+	struct mistakes    mistakes = { 0 };
 
 	config_from_tree(c, plant(&tree, rows), &mistakes);
 	buf_init(printed, 10000);
@@ -202,6 +202,8 @@ static const struct row everything[] = {
 	{ NULL, "daily_recipients", { "50" } },
 	{ NULL, "password_check", { "/bin/checkpassword -x" } },
 	{ NULL, "password_user", { "root" } },
+	{ NULL, "double_bounce_to", { "" } },
+	{ NULL, "delay_warning", { "0s" } },
 	{ "listen smtp", "address", { "0.0.0.0:25", "[::]:25" } },
 	{ "listen smtp", "workers", { "4" } },
 	{ "listen pop3s", "address", { "0.0.0.0:995" } },
@@ -210,6 +212,13 @@ static const struct row everything[] = {
 	{ "tls rsa", "listeners", { "smtp", "pop3s" } },
 	{ "tls ", "certificate", { "/tls/cert.pem" } },
 	{ "tls ", "key", { "/tls/key.pem" } },
+	{ "route .Example.NET", "to", { "[smart.example.net]:587", "192.0.2.1" } },
+	{ "route .Example.NET", "tls", { "verify" } },
+	{ "route .Example.NET", "user", { "jo" } },
+	{ "route .Example.NET", "password_file", { "/etc/ampel/smart" } },
+	{ "route *", "tls", { "none" } },
+	{ "dns ", "forward", { "127.0.0.1:5353" } },
+	{ "dns ", "anchor", { "/etc/anchor" } },
 	{ "filter sa", "spamd", { "127.0.0.1:783", "/run/spamd" } },
 	{ "filter sa", "red", { "9.125" } },
 	{ "filter map", "command", { "/bin/bogo -x" } },
@@ -313,10 +322,41 @@ static const struct part_row part_rows[] = {
 	{ PART_MAILBOX, "hostname = \"mx.example.org\"\n" },
 	{ PART_QUEUE,
 	    "hostname = \"mx.example.org\"\n"
+	    "domains = { \"example.org\", \"example.net\" }\n"
 	    "root = \"/srv/trial\"\n"
 	    "message_size = 10M\n"
 	    "min_free = 100M\n"
-	    "queue_lifetime = 36h\n" },
+	    "queue_lifetime = 36h\n"
+	    "delay_warning = 0d\n"
+	    "double_bounce_to = \"\"\n" },
+	{ PART_REMOTE,
+	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
+	    "remote_connections = 100\n"
+	    "remote_per_destination = 20\n"
+	    "remote_timeout = 5min\n"
+	    "connect_timeout = 30s\n"
+	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n"
+	    "route \".example.net\" {\n"
+	    "\tto = { \"[smart.example.net]:587\", \"192.0.2.1\" }\n"
+	    "\ttls = verify\n"
+	    "\tuser = \"jo\"\n"
+	    "\tpassword_file = \"/etc/ampel/smart\"\n"
+	    "}\n"
+	    "route \"*\" {\n"
+	    "\ttls = none\n"
+	    "}\n" },
+	{ PART_DNS,
+	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
+	    "dns {\n"
+	    "\tforward = { \"127.0.0.1:5353\" }\n"
+	    "\tanchor = \"/etc/anchor\"\n"
+	    "}\n" },
+	{ PART_FETCH,
+	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
+	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
 	    "root = \"/srv/trial\"\n"
@@ -482,11 +522,82 @@ static const struct bad bad[] = {
 	{ { { NULL, "yellow_folder", { "../x" } } },
 	    "f:1: \"yellow_folder\" wants the name of a Maildir folder such as "
 	    "\"Junk\", not \"../x\"\n" },
-	{ { { NULL, "double_bounce_to", { "x" } } },
-	    "f:1: \"double_bounce_to\" is not there yet in this version\n" },
+	{ { { NULL, "double_bounce_to", { "a b@example.net" } } },
+	    "f:1: \"double_bounce_to\" wants an address such as "
+	    "\"admin@example.org\", a local name, or \"\", not \"a b@example.net\"\n" },
 
-	{ { { "route *", NULL, { NULL } } },
-	    "f:1: \"route\" is not there yet in this version\n" },
+	{ { { "route *.net", "to", { "a" } } },
+	    "f:1: a route is for a domain such as \"example.net\", for all below "
+	    "one, \".example.net\", or for all, \"*\", not for \"*.net\"\n" },
+	{ { { "route a.net", "to", { "a" } }, { "route A.net", "to", { "b" } } },
+	    "f:2: there is a route for \"a.net\" already, at line 1\n" },
+	{ { { "route *", "to", { "a:0", "[b", "c:d", "b:25", "[::1]:25" } } },
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"a:0\"\n"
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"[b\"\n"
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"c:d\"\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "yes" } } },
+	    "f:2: \"tls\" wants may, require, verify or none, not \"yes\"\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "user", { "jo" } },
+	      { "route *", "password_file", { "/p" } } },
+	    "f:1: a password is sent only to a host that has proved its name: "
+	    "\"user\" needs tls = verify\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "verify" } },
+	      { "route *", "user", { "jo" } } },
+	    "f:1: \"user\" needs a \"password_file\"\n" },
+	{ { { "route *", "to", { "a" } },
+	      { "route *", "password_file", { "/p" } } },
+	    "f:1: \"password_file\" needs a \"user\"\n" },
+	{ { { "route *", "to", { "{" } } },
+	    "f:1: \"to\" takes 1 to 16 values, not 0\n" },
+	{ { { "route *", "to", { "smart.example", "" } } },
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"\"\n" },
+	{ { { "route *", "tls", { "verify" } }, { "route *", "user", { "jo" } },
+	      { "route *", "password_file", { "/p" } } },
+	    "f:1: \"user\" needs a smart host in \"to\"\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "verify" } },
+	      { "route *", "user", { "jo\n" } }, { "route *", "password_file", { "p" } } },
+	    "f:3: \"user\" wants a line of at most 200 printable ASCII characters, "
+	    "not \"jo \"\n"
+	    "f:4: \"password_file\" wants the absolute path of a file, not \"p\"\n" },
+	{ { { "route *", "ot", { "a" } }, { "route *", "passwd_file", { "/p" } },
+	      { "route *", "forward", { "127.0.0.1:53" } } },
+	    "f:1: unknown setting \"ot\"\n"
+	    "f:2: unknown setting \"passwd_file\"; did you mean \"password_file\"?\n"
+	    "f:3: \"forward\" belongs in a block: dns { ... }\n" },
+	{ { { "dns ", "forward", { "resolver.example:53", "127.0.0.1" } },
+	      { "dns ", "anchor", { "root.key" } }, { "dns ", "root_hint", { "/h" } } },
+	    "f:1: \"forward\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not "
+	    "\"resolver.example:53\"\n"
+	    "f:1: \"forward\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not "
+	    "\"127.0.0.1\"\n"
+	    "f:2: \"anchor\" wants the absolute path of a file, not \"root.key\"\n"
+	    "f:3: unknown setting \"root_hint\"; did you mean \"root_hints\"?\n" },
+	{ { { "rute *", "to", { "a" } }, { "dsn ", NULL, { NULL } } },
+	    "f:1: unknown block \"rute\"; did you mean \"route\"?\n"
+	    "f:2: unknown block \"dsn\"; did you mean \"dns\"?\n" },
+	{ { { NULL, "remote_conections", { "5" } }, { NULL, "remote_connections", { "0" } },
+	      { NULL, "remote_per_destination", { "1001" } },
+	      { NULL, "remote_timeout", { "2h" } }, { NULL, "connect_timeout", { "0s" } },
+	      { NULL, "delay_warning", { "no" } }, { NULL, "authorities", { "" } } },
+	    "f:1: unknown setting \"remote_conections\"; did you mean \"remote_connections\"?\n"
+	    "f:2: \"remote_connections\" may be 1 to 10000, not \"0\"\n"
+	    "f:3: \"remote_per_destination\" may be 1 to 1000, not \"1001\"\n"
+	    "f:4: \"remote_timeout\" may be 1s to 1h, not \"2h\"\n"
+	    "f:5: \"connect_timeout\" may be 1s to 1h, not \"0s\"\n"
+	    "f:6: \"delay_warning\" wants a time such as 10s, 5min, 1h or 7d, not \"no\"\n"
+	    "f:7: \"authorities\" wants the absolute path of a file, not \"\"\n" },
+	{ { { NULL, "domains", { "example.net" } },
+	      { "route example.net", "to", { "a" } } },
+	    "f:2: mail for \"example.net\" stays here, it is one of the "
+	    "\"domains\": this route is never used\n" },
+	{ { { "dns ", "forward", { "127.0.0.1:53" } }, { "dns x", NULL, { NULL } } },
+	    "f:2: there is a block \"dns\" already, at line 1\n" },
 	{ { { "tls ", NULL, { NULL } } },
 	    "f:1: \"certificate\" is not set\n"
 	    "f:1: \"key\" is not set\n" },
@@ -524,7 +635,16 @@ static const struct bad bad[] = {
 	      { "listen submission", "address", { "0.0.0.0:587" } } },
 	    "" },
 	{ { { "listen local", "address", { "0.0.0.0:465" } } },
-	    "f:1: listener \"local\" is not there yet in this version\n" },
+	    "f:1: the listener \"local\" wants one path of a Unix socket, such as "
+	    "\"/run/ampel/local\"\n" },
+	{ { { "listen local", "address", { "/a", "/b" } } },
+	    "f:1: the listener \"local\" wants one path of a Unix socket, such as "
+	    "\"/run/ampel/local\"\n" },
+	{ { { "listen local", "address", { "run/local" } } },
+	    "f:1: \"address\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not \"run/local\"\n" },
+	{ { { "listen smtp", "workers", { "1" } } },
+	    "f:1: \"address\" is not set\n" },
 	{ { { "listen pop3", "address", { "0.0.0.0:110" } } },
 	    "f:1: there is no listener \"pop3\": passwords would cross the "
 	    "network in the clear; use pop3s\n" },
@@ -570,7 +690,6 @@ static const struct bad bad[] = {
 	{ { { "filter a", "check", { "/a" } }, { "filter a", "listeners", { "smtp", "smtps" } },
 	      { "filter b", "check", { "/b" } }, { "filter b", "listeners", { "local", "web" } },
 	      { "filter c", "check", { "/c" } }, { "filter c", "listeners", { "pop3s" } } },
-	    "f:4: listener \"local\" is not there yet in this version\n"
 	    "f:4: unknown listener \"web\"\n"
 	    "f:5: no messages come in by listener \"pop3s\": no filter can apply "
 	    "to it\n" },
@@ -597,10 +716,10 @@ test_bad(void **state)
 		struct config_setting hostname = {
 			.name = BYTES("hostname"), .values = &value,
 		};
-		struct mistakes mistakes = { 0 };
-		struct tree     tree;
-		struct config   c;
-		struct buf      printed;
+		static struct tree tree;
+		struct mistakes    mistakes = { 0 };
+		struct config      c;
+		struct buf         printed;
 
 		plant(&tree, bad[i].rows);
 		hostname.next = tree.tree.settings;
@@ -651,6 +770,43 @@ test_table(void **state)
 	}
 }
 
+/* The one listener whose address need not be written. */
+static void
+test_local(void **state)
+{
+	static const struct row preset[] = {
+		{ NULL, "hostname", { "mx.example.org" } },
+		{ NULL, "root", { "/t" } },
+		{ "listen local", NULL, { NULL } },
+		{ 0 },
+	};
+	static const struct row written[] = {
+		{ NULL, "hostname", { "mx.example.org" } },
+		{ "listen local", "address", { "/srv/mail" } },
+		{ "filter a", "check", { "/a" } },
+		{ "filter a", "listeners", { "local" } },
+		{ 0 },
+	};
+	const struct row *const rows[] = { preset, written };
+	const char *const       paths[] = { "/t/run/local", "/srv/mail" };
+	struct config           c;
+	struct buf              printed;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		read_rows(&c, rows[i], &printed);
+		assert_string_equal(buf_string(&printed), "");
+		assert_int_equal(c.listen[0].address.n, 1);
+		assert_int_equal(c.listen[0].address.v[0].kind, ENDPOINT_UNIX);
+		assert_bytes(c.listen[0].address.v[0].host, paths[i]);
+		assert_bytes(c.listen[0].address.v[0].text, paths[i]);
+		assert_int_equal(
+		    config_is_filtered(&c, BYTES("local")), c.n_filter);
+		buf_finish(&printed);
+		config_finish(&c);
+	}
+}
+
 int
 main(void)
 {
@@ -660,6 +816,7 @@ main(void)
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_hostname),
+		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_table),
 	};
 

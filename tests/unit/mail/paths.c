@@ -35,6 +35,7 @@ static const struct row rows[] = {
 	{ PATH_CHROOT, "smtpd", "/var/lib/ampel/chroot/smtpd",
 	    "/t/lib/chroot/smtpd" },
 	{ PATH_CONTROL, "", "/run/ampel/control", "/t/run/control" },
+	{ PATH_LOCAL, "", "/run/ampel/local", "/t/run/local" },
 	{ PATH_PID, "", "/run/ampel/pid", "/t/run/pid" },
 	{ PATH_LOG, "", "/var/lib/ampel/log", "/t/lib/log" },
 };

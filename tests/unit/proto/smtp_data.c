@@ -71,6 +71,59 @@ test_rows(void **state)
 			check_row(i, piece);
 }
 
+/* By BDAT: all of it is consumed, and behind it is the end. */
+static const struct {
+	struct bytes         wire;
+	enum smtp_data_fault fault;
+	uint64_t             size_bytes;
+	struct bytes         text;
+} chunk_rows[] = {
+	{ BYTES_INIT(""), SMTP_DATA_FINE, 0, BYTES_INIT("") },
+	{ BYTES_INIT(".\r\n"), SMTP_DATA_FINE, 3, BYTES_INIT(".\n") },
+	{ BYTES_INIT("a\r\n.\r\n..b\r\n"), SMTP_DATA_FINE, 11,
+	    BYTES_INIT("a\n.\n..b\n") },
+	{ BYTES_INIT("a"), SMTP_DATA_FINE, 1, BYTES_INIT("a\n") },
+	{ BYTES_INIT("."), SMTP_DATA_FINE, 1, BYTES_INIT(".\n") },
+	{ BYTES_INIT("a\r\n\r\n"), SMTP_DATA_FINE, 5, BYTES_INIT("a\n\n") },
+	{ BYTES_INIT("a\r"), SMTP_DATA_BARE_CR, 2, BYTES_INIT("a") },
+	{ BYTES_INIT("\r"), SMTP_DATA_BARE_CR, 1, BYTES_INIT("") },
+	{ BYTES_INIT("a\n"), SMTP_DATA_BARE_LF, 2, BYTES_INIT("a") },
+	{ BYTES_INIT(".\n"), SMTP_DATA_BARE_LF, 2, BYTES_INIT(".") },
+	{ BYTES_INIT("a\0"), SMTP_DATA_NUL, 2, BYTES_INIT("a") },
+};
+
+static void
+check_chunk_row(size_t i, size_t piece)
+{
+	struct smtp_data d = { .is_chunked = true };
+	struct bytes     rest = chunk_rows[i].wire;
+	struct buf       text;
+
+	buf_init(&text, 100);
+	for (; rest.n > 0; rest = bytes_from(rest, piece))
+		assert_int_equal(smtp_data_feed(&d, bytes_first(rest, piece), &text),
+		    bytes_first(rest, piece).n);
+	assert_false(d.is_ended);
+	smtp_data_end(&d, &text);
+	assert_true(d.is_ended);
+	if (d.fault != chunk_rows[i].fault ||
+	    d.size_bytes != chunk_rows[i].size_bytes ||
+	    !bytes_equal(buf_bytes(&text), chunk_rows[i].text))
+		fail_msg("row %zu in pieces of %zu: fault %d size %zu text %.*s", i,
+		    piece, (int)d.fault, (size_t)d.size_bytes,
+		    BYTES_ARG(buf_bytes(&text)));
+	buf_finish(&text);
+}
+
+static void
+test_chunk_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof chunk_rows / sizeof *chunk_rows; i++)
+		for (size_t piece = 1; piece <= chunk_rows[i].wire.n + 1; piece++)
+			check_chunk_row(i, piece);
+}
+
 static void
 feed_line(struct smtp_data *d, size_t n, struct buf *text)
 {
@@ -102,6 +155,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_chunk_rows),
 		cmocka_unit_test(test_long_line),
 	};
 

@@ -20,6 +20,7 @@ enum command {
 	MAIL,
 	RCPT,
 	DATA,
+	BDAT,
 	RSET,
 	NOOP,
 	QUIT,
@@ -35,6 +36,7 @@ static const char *const lines[COMMANDS] = {
 	[MAIL] = "MAIL FROM:<alice@mx.example>\r\n",
 	[RCPT] = "RCPT TO:<bob@mx.example>\r\n",
 	[DATA] = "DATA\r\n",
+	[BDAT] = "BDAT 0 LAST\r\n",
 	[RSET] = "RSET\r\n",
 	[NOOP] = "NOOP\r\n",
 	[QUIT] = "QUIT\r\n",
@@ -178,7 +180,8 @@ offers(const struct session *s, const char *keyword)
 static void
 check_offers(const struct session *s)
 {
-	bool may_starttls = !s->is_secure && s->policy->tls != LISTENER_TLS;
+	bool may_starttls = !s->is_secure && s->policy->tls != LISTENER_TLS &&
+	    s->policy->tls != LISTENER_CLEAR;
 
 	require(s, offers(s, "AUTH") == (s->policy->auth && s->is_secure),
 	    "AUTH is offered under TLS, where it is");
@@ -196,7 +199,8 @@ static void
 check_reply(const struct session *s, enum command c)
 {
 	const struct smtp_policy *p = s->policy;
-	bool is_good = s->code < 400, needs_tls = p->tls != LISTENER_STARTTLS;
+	bool is_good = s->code < 400;
+	bool needs_tls = p->tls >= LISTENER_STARTTLS_REQUIRED;
 
 	if (s->code == 235 || s->code == 334)
 		require(s, p->auth && s->is_secure && !s->is_authenticated,
@@ -219,6 +223,8 @@ check_reply(const struct session *s, enum command c)
 		require(s, s->is_open, "RCPT behind MAIL");
 	if (s->code == 354)
 		require(s, c == DATA && s->has_recipient, "DATA behind RCPT");
+	if (c == BDAT && is_good)
+		require(s, s->code == 250 && s->has_recipient, "BDAT behind RCPT");
 	if (c == GARBAGE)
 		require(s, s->code >= 500, "garbage is refused");
 }
@@ -230,6 +236,8 @@ follow(struct session *s, enum command c)
 	bool was_exchanging = s->is_exchanging;
 
 	s->is_exchanging = s->code == 334;
+	if (c == BDAT && !was_exchanging) /* the message came, or is lost */
+		s->is_open = s->has_recipient = false;
 	if (was_exchanging || s->code >= 400)
 		return;
 	if (c == STARTTLS) {
@@ -278,6 +286,8 @@ play(const struct smtp_policy *policy, const enum command *prefix, size_t n_pref
 		sequence[n_prefix + i] = (enum command)(number % COMMANDS);
 	buf_init(&s.output, 64 * 1024);
 	smtp_server_init(&s.engine, policy, BYTES("192.0.2.1"), BYTES(""), false);
+	if (policy->is_local)
+		smtp_server_account(&s.engine, BYTES("alice"), 1000);
 	s.is_secure = policy->tls == LISTENER_TLS;
 	if (s.is_secure)
 		smtp_server_secured(&s.engine, BYTES("TLSv1.3"));
@@ -317,6 +327,7 @@ policy_of(const char *listener)
 		.hops_max = 100,
 		.tls = is->tls,
 		.auth = is->auth,
+		.is_local = is->is_local,
 	};
 }
 
@@ -374,6 +385,21 @@ submission_wants_tls_first(void **state)
 	assert_true(counts[354] > 1);
 }
 
+/* Who is known by his account is asked for nothing. */
+static void
+local_knows_the_account(void **state)
+{
+	struct smtp_policy policy = policy_of("local");
+	unsigned           counts[CODES];
+
+	(void)state;
+	play_all(&policy, NULL, 0, counts);
+	assert_int_equal(counts[235] + counts[334] + counts[530], 0);
+	assert_int_equal(counts[354], 1); /* EHLO MAIL RCPT DATA */
+	assert_int_equal(counts[220], 0); /* no STARTTLS */
+	assert_true(counts[502] > 0);
+}
+
 int
 main(void)
 {
@@ -381,6 +407,7 @@ main(void)
 		cmocka_unit_test(smtp_never_authenticates),
 		cmocka_unit_test(smtps_authenticates_first),
 		cmocka_unit_test(submission_wants_tls_first),
+		cmocka_unit_test(local_knows_the_account),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

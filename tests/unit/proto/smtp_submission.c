@@ -32,6 +32,17 @@ static const struct smtp_policy smtps = POLICY("smtps", LISTENER_TLS, true);
 static const struct smtp_policy submission =
     POLICY("submission", LISTENER_STARTTLS_REQUIRED, true);
 
+static const struct smtp_policy local = {
+	.hostname = BYTES_INIT("mx.example"),
+	.listener = BYTES_INIT("local"),
+	.size_max = 1000,
+	.recipients_max = 10,
+	.errors_max = 20,
+	.hops_max = 100,
+	.tls = LISTENER_CLEAR,
+	.is_local = true,
+};
+
 static void
 begin(struct smtp_server *s, const struct smtp_policy *policy)
 {
@@ -39,6 +50,8 @@ begin(struct smtp_server *s, const struct smtp_policy *policy)
 	    s, policy, BYTES("192.0.2.1"), BYTES("client.example"), false);
 	if (policy->tls == LISTENER_TLS)
 		smtp_server_secured(s, BYTES(TLS));
+	if (policy->is_local)
+		smtp_server_account(s, BYTES("www-data"), 33);
 	smtp_server_greet(s);
 }
 
@@ -405,26 +418,43 @@ received(void **state)
 		bool                      hides;
 		const char               *hello[4];
 		const char               *with;
+		const char               *parameter; /* of MAIL */
 	} rows[] = {
 		{ &clear_user, true, { "HELO c.example\r\n" }, "from c.example (client.example "
-		    "[192.0.2.1])\n\tby mx.example with SMTP id " },
+		    "[192.0.2.1])\n\tby mx.example with SMTP id ", "" },
 		{ &smtp, true, { "EHLO c.example\r\n" }, "from c.example (client.example "
-		    "[192.0.2.1])\n\tby mx.example with ESMTP id " },
+		    "[192.0.2.1])\n\tby mx.example with ESMTP id ", "" },
 		{ &smtp, true, { "STARTTLS\r\n", "EHLO c.example\r\n" },
 		    "from c.example (client.example [192.0.2.1])\n"
-		    "\tby mx.example with ESMTPS (" TLS ")\n\tid " },
+		    "\tby mx.example with ESMTPS (" TLS ")\n\tid ", "" },
 		{ &smtp, false, { "STARTTLS\r\n", "HELO c.example\r\n" },
 		    "from c.example (client.example [192.0.2.1])\n"
-		    "\tby mx.example with SMTP (" TLS ")\n\tid " },
+		    "\tby mx.example with SMTP (" TLS ")\n\tid ", "" },
 		{ &smtps, false, { "EHLO c.example\r\n", PLAIN },
 		    "from c.example (client.example [192.0.2.1])\n"
-		    "\tby mx.example with ESMTPSA (" TLS ")\n\tid " },
+		    "\tby mx.example with ESMTPSA (" TLS ")\n\tid ", "" },
 		{ &smtps, true, { "EHLO c.example\r\n", PLAIN },
 		    "from authenticated.invalid\n"
-		    "\tby mx.example with ESMTPSA (" TLS ")\n\tid " },
+		    "\tby mx.example with ESMTPSA (" TLS ")\n\tid ", "" },
 		{ &submission, true, { "STARTTLS\r\n", "EHLO c.example\r\n", PLAIN },
 		    "from authenticated.invalid\n"
-		    "\tby mx.example with ESMTPSA (" TLS ")\n\tid " },
+		    "\tby mx.example with ESMTPSA (" TLS ")\n\tid ", "" },
+		{ &smtp, false, { "EHLO c.example\r\n" }, "from c.example (client.example "
+		    "[192.0.2.1])\n\tby mx.example with UTF8SMTP id ", " SMTPUTF8" },
+		{ &smtp, false, { "STARTTLS\r\n", "EHLO c.example\r\n" },
+		    "from c.example (client.example [192.0.2.1])\n"
+		    "\tby mx.example with UTF8SMTPS (" TLS ")\n\tid ", " SMTPUTF8" },
+		{ &smtps, false, { "EHLO c.example\r\n", PLAIN },
+		    "from c.example (client.example [192.0.2.1])\n"
+		    "\tby mx.example with UTF8SMTPSA (" TLS ")\n\tid ", " SMTPUTF8" },
+		{ &local, false, { "EHLO localhost\r\n" },
+		    "from www-data (uid 33)\n\tby mx.example with ESMTP id ", "" },
+		{ &local, false, { "HELO localhost\r\n" },
+		    "from www-data (uid 33)\n\tby mx.example with SMTP id ", "" },
+		{ &local, false, { "EHLO localhost\r\n" },
+		    "from www-data (uid 33)\n\tby mx.example with UTF8SMTP id ", " SMTPUTF8" },
+		{ &local, true, { "EHLO localhost\r\n" },
+		    "from authenticated.invalid\n\tby mx.example with ESMTP id ", "" },
 	};
 	char expected[400];
 
@@ -437,8 +467,10 @@ received(void **state)
 		begin(&s, &policy);
 		for (size_t j = 0; rows[i].hello[j]; j++)
 			run_to_data(&s, rows[i].hello[j]);
-		assert_int_equal(run_to_data(&s, "MAIL FROM:<alice@mx.example>\r\n"
-		    "RCPT TO:<bob@mx.example>\r\nDATA\r\n"), SMTP_ASK_DATA);
+		snprintf(expected, sizeof expected, "MAIL FROM:<alice@mx.example>%s\r\n"
+		    "RCPT TO:<bob@mx.example>\r\nDATA\r\n",
+		    rows[i].parameter);
+		assert_int_equal(run_to_data(&s, expected), SMTP_ASK_DATA);
 		smtp_server_answer_data(&s, &id, now_ms);
 		assert_int_equal(smtp_server_next(&s), SMTP_BODY);
 		snprintf(expected, sizeof expected, "Received: %s%s\n"
@@ -448,6 +480,42 @@ received(void **state)
 			fail_msg("row %zu: %.*s", i, BYTES_ARG(smtp_server_body(&s)));
 		smtp_server_finish(&s);
 	}
+}
+
+/* Of a message with SMTPUTF8 the field may have UTF-8 too (RFC 6532). */
+static void
+received_for_utf8(void **state)
+{
+	static const char  named[] = "\tfor <j\xc3\xb6rg@\xc3\xbc.example>; ";
+	struct smtp_server s;
+
+	(void)state;
+	begin(&s, &smtp);
+	assert_int_equal(run_to_data(&s, "EHLO x\r\n"
+	    "MAIL FROM:<a@b.example> SMTPUTF8\r\n"
+	    "RCPT TO:<j\xc3\xb6rg@\xc3\xbc.example>\r\nDATA\r\n"), SMTP_ASK_DATA);
+	smtp_server_answer_data(&s, &id, now_ms);
+	assert_int_equal(smtp_server_next(&s), SMTP_BODY);
+	assert_non_null(memmem(smtp_server_body(&s).p, smtp_server_body(&s).n,
+	    named, strlen(named)));
+	smtp_server_finish(&s);
+}
+
+/* An account is believed on its own listener alone, and before the greeting. */
+static void
+account_out_of_turn(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	smtp_server_init(&s, &smtp, BYTES("192.0.2.1"), BYTES(""), false);
+	smtp_server_account(&s, BYTES("root"), 0);
+	assert_int_equal(smtp_server_authenticated(&s).n, 0);
+	smtp_server_finish(&s);
+	begin(&s, &local);
+	smtp_server_account(&s, BYTES("root"), 0);
+	assert_true(bytes_equal(smtp_server_authenticated(&s), BYTES("www-data")));
+	smtp_server_finish(&s);
 }
 
 /* What describes TLS stands in a comment, and does not get out of it. */
@@ -486,6 +554,8 @@ main(void)
 		cmocka_unit_test(idle_memory),
 		cmocka_unit_test(received),
 		cmocka_unit_test(received_with_odd_tls),
+		cmocka_unit_test(received_for_utf8),
+		cmocka_unit_test(account_out_of_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

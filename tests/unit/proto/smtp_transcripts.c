@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/number.h"
+#include "proto/dsn_parameter.h"
 #include "proto/smtp_server.h"
 #include "transcript.h"
 
@@ -78,6 +79,7 @@ set_listener(struct smtp_policy *policy, struct bytes name)
 	policy->listener = name;
 	policy->tls = is->tls;
 	policy->auth = is->auth;
+	policy->is_local = is->is_local;
 }
 
 static void
@@ -118,8 +120,8 @@ take_line(struct script *s, struct bytes line)
 {
 	size_t       colon = bytes_find(line, ':');
 	struct bytes kind = bytes_first(line, colon);
-	struct bytes text = bytes_from(line, colon + 1);
-	uint64_t     times = 1;
+	struct bytes text = without_blank(bytes_from(line, colon + 1));
+	uint64_t     times;
 
 	if (line.n == 0)
 		return;
@@ -128,8 +130,6 @@ take_line(struct script *s, struct bytes line)
 		return;
 	}
 	assert_true(colon < line.n && !s->closes);
-	if (text.n > 0 && text.p[0] == ' ')
-		text = bytes_from(text, 1);
 	switch (line.p[0]) {
 	case 'C':
 		buf_addf(&s->client, "%.*s\r\n", BYTES_ARG(text));
@@ -149,9 +149,7 @@ take_line(struct script *s, struct bytes line)
 		s->closes = true;
 		break;
 	case 'R':
-		if (kind.n > 2)
-			times = setting_number(bytes_from(kind, 2));
-		while (times-- > 0)
+		for (times = times_of(kind); times > 0; times--)
 			add_raw(&s->client, text);
 		break;
 	default:
@@ -273,9 +271,16 @@ store_message(struct run *r, const struct envelope *e)
 	assert_int_equal(e->size_bytes, rest.n);
 	assert_true(e->n_recipients > 0);
 	buf_addf(&r->stored, "V: <%.*s>", BYTES_ARG(e->reverse_path));
-	for (size_t i = 0; i < e->n_recipients; i++)
+	if (e->smtputf8)
+		buf_add_string(&r->stored, " SMTPUTF8");
+	dsn_ret_add(&r->stored, e->ret);
+	dsn_envid_add(&r->stored, e->envid);
+	for (size_t i = 0; i < e->n_recipients; i++) {
 		buf_addf(&r->stored, " <%.*s>",
 		    BYTES_ARG(e->recipients[i].address));
+		dsn_notify_add(&r->stored, e->recipients[i].notify);
+		dsn_orcpt_add(&r->stored, e->recipients[i].orcpt);
+	}
 	if (e->user.n > 0)
 		buf_addf(&r->stored, " by %.*s", BYTES_ARG(e->user));
 	buf_add_char(&r->stored, '\n');
@@ -411,6 +416,8 @@ play(struct run *r, const struct script *script, struct cut cut)
 	    BYTES("client.example"), script->inside);
 	if (script->policy.tls == LISTENER_TLS)
 		smtp_server_secured(&r->engine, BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384"));
+	if (script->policy.is_local)
+		smtp_server_account(&r->engine, BYTES("alice"), 1000);
 	smtp_server_greet(&r->engine);
 	while (r->fed < script->client.len && !r->is_closed) {
 		size_t n = piece_size(r, &cut);

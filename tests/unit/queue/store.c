@@ -42,6 +42,129 @@ put_is_leased_with_all_its_fields(void **state)
 	mail_finish(&m);
 }
 
+/* Out of the window, out of the table, and by EXTEND. */
+static void
+a_lease_has_what_other_hosts_are_told(void **state)
+{
+	struct fixture    *f = *state;
+	const char *const  to[] = { "a@example.org", "b@example.org", NULL };
+	struct mail        m;
+	struct store_lease l[2];
+	struct store_op    op = { .kind = STORE_EXTEND, .lease = &l[0] };
+	struct store_op   *list[] = { &op };
+
+	mail_init(&m, 1, 10, to);
+	m.envelope.ret = RET_HDRS;
+	m.envelope.envid = BYTES("QQ314159");
+	m.envelope.body = BODY_8BITMIME;
+	m.envelope.smtputf8 = true;
+	m.recipients[0].notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
+	m.recipients[0].orcpt = BYTES("rfc822;first@example.net");
+	assert_int_equal(mail_put(f->s, &m), STORE_DONE);
+	for (int life = 0; life < 3; life++) {
+		if (life < 2) {
+			assert_int_equal(lease_at(f, NOW, l, 2), 2);
+		} else {
+			op.id = m.envelope.id;
+			op.arena = &f->arena;
+			store_commit(f->s, list, 1);
+			assert_int_equal(op.result, STORE_DONE);
+			assert_int_equal(l[0].token, op.extended);
+			assert_int_equal(lease_at(f, NOW, &l[1], 1), 1);
+		}
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(l[i].recipient, i);
+			assert_int_equal(l[i].ret, RET_HDRS);
+			assert_bytes(l[i].envid, "QQ314159");
+			assert_int_equal(l[i].body, BODY_8BITMIME);
+			assert_true(l[i].smtputf8);
+			assert_false(l[i].is_alone);
+			assert_false(l[i].is_warned);
+			assert_bytes(l[i].reverse_path, "sender@client.example");
+			assert_bytes(l[i].address, to[i]);
+		}
+		assert_int_equal(l[0].notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+		assert_bytes(l[0].orcpt, "rfc822;first@example.net");
+		assert_int_equal(l[1].notify, NOTIFY_UNSET);
+		assert_bytes(l[1].orcpt, "");
+		fixture_reopen(f);
+	}
+	mail_finish(&m);
+}
+
+/* What does not fit into the arena stays as it was. */
+static void
+an_extended_lease_needs_room(void **state)
+{
+	struct fixture    *f = *state;
+	struct arena       none;
+	struct store_lease l;
+	struct store_op    op = { .kind = STORE_EXTEND, .lease = &l,
+		   .arena = &none };
+
+	op.id = given(f->s, 1, "a@example.org", NULL);
+	arena_init(&none, 1);
+	assert_int_equal(commit_one(f->s, op), STORE_UNKNOWN);
+	arena_finish(&none);
+	assert_true(lease_one(f).is_alone);
+}
+
+static void
+a_warning_is_remembered(void **state)
+{
+	struct fixture    *f = *state;
+	struct store_lease l;
+	struct store_finish finish = { .due_ms = NOW };
+
+	given(f->s, 1, "a@example.org", NULL);
+	for (int i = 0; i < 4; i++) {
+		l = lease_one(f);
+		assert_int_equal(l.is_warned, i >= 2);
+		finish.token = l.token;
+		finish.is_warned = i == 1;
+		assert_int_equal(finish_with(f->s, finish), STORE_DONE);
+		if (i == 2)
+			fixture_reopen(f);
+	}
+}
+
+static void
+the_text_says_who_said_it(void **state)
+{
+	static const struct {
+		struct outcome outcome;
+		const char    *text;
+	} rows[] = {
+		{ { .status = { 4, 2, 2 }, .text = BYTES_INIT("full") },
+		    "4.2.2 full" },
+		{ { .text = BYTES_INIT("full") }, "full" },
+		{ { .status = { 4, 2, 2 },
+		      .host = BYTES_INIT("mx.example.net [192.0.2.1]"),
+		      .text = BYTES_INIT("452 4.2.2 full"),
+		      .is_reply = true },
+		    "4.2.2 mx.example.net [192.0.2.1] said: 452 4.2.2 full" },
+		{ { .status = { 4, 4, 2 },
+		      .host = BYTES_INIT("mx.example.net [192.0.2.1]"),
+		      .text = BYTES_INIT("connection lost") },
+		    "4.4.2 mx.example.net [192.0.2.1]: connection lost" },
+	};
+	struct fixture  *f = *state;
+	struct store_row row;
+
+	given(f->s, 1, "a@example.org", NULL);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		assert_int_equal(
+		    finish_with(f->s,
+		        (struct store_finish){ .token = lease_one(f).token,
+		            .outcome = rows[i].outcome,
+		            .due_ms = NOW }),
+		    STORE_DONE);
+		assert_int_equal(
+		    store_list(f->s, NULL, &f->arena, &row, 1), 1);
+		assert_bytes(row.text, rows[i].text);
+	}
+}
+
 static void
 bodies_of_all_sizes_come_back(void **state)
 {
@@ -481,6 +604,36 @@ kicked_is_due_now(void **state)
 	assert_int_equal(act(f->s, STORE_KICK, id, STORE_ALL), STORE_DONE);
 	assert_int_equal(store_next_due(f->s), NOW);
 	assert_int_equal(lease_one(f).attempts, 1);
+}
+
+/* Not what is leased, and not what is held. */
+static void
+all_that_are_queued_are_kicked(void **state)
+{
+	struct fixture    *f = *state;
+	struct store_lease l[8];
+	struct store_op    op = { .kind = STORE_KICK_ALL, .now_ms = NOW };
+	struct store_op   *list[] = { &op };
+
+	assert_int_equal(commit_one(f->s, op), STORE_STALE);
+	given(f->s, 1, "a@x.org", "b@x.org", "c@x.org", "d@x.org", NULL);
+	assert_int_equal(lease_at(f, NOW, l, 8), 4);
+	assert_int_equal(commit_one(f->s, op), STORE_STALE);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(
+		    defer_until(f->s, l[i].token, NOW + 9000), STORE_DONE);
+	assert_int_equal(act(f->s, STORE_HOLD, l[2].id, 2), STORE_DONE);
+	assert_nothing_due(f);
+	store_commit(f->s, list, 1);
+	assert_int_equal(op.result, STORE_DONE);
+	assert_int_equal(op.kicked, 2);
+	assert_int_equal(store_next_due(f->s), NOW);
+	assert_stats(f->s, 1, 2, 1, 1);
+	assert_int_equal(lease_at(f, NOW, l, 8), 2);
+	assert_int_equal(l[0].recipient, 0);
+	assert_int_equal(l[1].recipient, 1);
+	op.now_ms = UINT64_MAX;
+	assert_int_equal(commit_one(f->s, op), STORE_REFUSED);
 }
 
 static void
@@ -999,6 +1152,98 @@ a_blocked_backlog_hides_nothing(void **state)
 	assert_int_equal(l[0].recipient, 0);
 }
 
+/* In the very next call, though ten thousand are in front of it. */
+static void
+a_new_message_passes_a_blocked_backlog(void **state)
+{
+	struct fixture    *f = *state;
+	struct store_lease l[8];
+
+	given_many(f->s, 1, 10000, "blocked.example");
+	assert_int_equal(lease_limited(f, "blocked.example", 0, 9, l, 8), 0);
+	for (int life = 0; life < 2; life++) {
+		for (unsigned i = 10; i < 100; i++) {
+			given(f->s, i, "a@free.example", "b@BLOCKED.example",
+			    NULL);
+			assert_int_equal(lease_limited(f, "blocked.example", 0,
+			                     9, l, 8),
+			    1);
+			assert_bytes(l[0].address, "a@free.example");
+			assert_int_equal(
+			    finish_as(f->s, l[0].token, OUTCOME_DELIVERED),
+			    STORE_DONE);
+			act(f->s, STORE_REMOVE, l[0].id, STORE_ALL);
+		}
+		/* the backlog itself still moves, in its order */
+		assert_int_equal(
+		    lease_limited(f, "blocked.example", 2, 9, l, 8), 2);
+		assert_int_equal(l[0].recipient, 0);
+		assert_int_equal(l[1].recipient, 1);
+		fixture_reopen(f);
+		assert_int_equal(
+		    lease_limited(f, "blocked.example", 0, 9, l, 8), 0);
+	}
+}
+
+/* They come to what they may have, and no one else's is lost behind them. */
+static void
+what_waits_behind_a_backlog_goes_on(void **state)
+{
+	enum { OTHERS = 3000 };
+	struct fixture    *f = *state;
+	struct store_lease l[64];
+	size_t             n, done = 0;
+
+	given_many(f->s, 1, 6000, "blocked.example");
+	given_many(f->s, 2, OTHERS, "slow.example");
+	fixture_reopen(f);
+	for (int calls = 0; calls < 4000 && done < OTHERS; calls++) {
+		n = lease_limited(f, "blocked.example", 0, 40, l, 64);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(
+			    finish_as(f->s, l[i].token, OUTCOME_DELIVERED),
+			    STORE_DONE);
+		done += n;
+		arena_reset(&f->arena);
+	}
+	assert_int_equal(done, OTHERS);
+	assert_stats(f->s, 1, 6000, 0, 0);
+}
+
+/* An alias's members are leased as new messages are. */
+static void
+expanded_ones_pass_a_blocked_backlog(void **state)
+{
+	struct fixture    *f = *state;
+	struct store_lease l[8];
+
+	given_many(f->s, 1, 10000, "blocked.example");
+	given(f->s, 2, "list@free.example", NULL);
+	assert_int_equal(lease_limited(f, "blocked.example", 0, 9, l, 8), 1);
+	assert_int_equal(expand(f->s, l[0].token, "owner@free.example",
+	                     "a@free.example", "b@blocked.example",
+	                     "c@free.example", NULL),
+	    STORE_DONE);
+	assert_int_equal(lease_limited(f, "blocked.example", 0, 9, l, 8), 2);
+	assert_bytes(l[0].address, "a@free.example");
+	assert_bytes(l[0].reverse_path, "owner@free.example");
+	assert_bytes(l[1].address, "c@free.example");
+	assert_true(l[1].is_expanded);
+	assert_false(l[1].is_alone);
+	/* and theirs have the same owner */
+	assert_int_equal(
+	    expand(f->s, l[1].token, "", "d@free.example", NULL), STORE_DONE);
+	for (int life = 0; life < 2; life++) {
+		assert_int_equal(
+		    extend(f->s, l[1].id, 4, &l[0].token), STORE_DONE);
+		assert_int_equal(release(f->s, l[0].token, false), STORE_DONE);
+		assert_int_equal(
+		    lease_limited(f, "free.example", 9, 0, &l[1], 1), 1);
+		assert_bytes(l[1].reverse_path, "owner@free.example");
+		fixture_reopen(f);
+	}
+}
+
 /* ---- what can be read ---- */
 
 static void
@@ -1082,6 +1327,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(put_is_leased_with_all_its_fields),
+		T(a_lease_has_what_other_hosts_are_told),
+		T(an_extended_lease_needs_room),
+		T(a_warning_is_remembered),
+		T(the_text_says_who_said_it),
 		T(bodies_of_all_sizes_come_back),
 		T(body_is_read_from_the_start_wherever_the_offset_is),
 		T(a_writable_body_is_copied),
@@ -1101,6 +1350,7 @@ main(void)
 		T(what_is_leased_held_or_gone_cannot_be_extended),
 		T(hold_kick_remove_all_or_one),
 		T(kicked_is_due_now),
+		T(all_that_are_queued_are_kicked),
 		T(the_administrator_does_not_touch_leases),
 		T(removed_in_whole_takes_its_body),
 		T(expanded_becomes_others_on_the_same_body),
@@ -1115,6 +1365,9 @@ main(void)
 		T(released_ones_are_first_again),
 		T(destinations_at_their_limit_are_skipped),
 		T(a_blocked_backlog_hides_nothing),
+		T(a_new_message_passes_a_blocked_backlog),
+		T(what_waits_behind_a_backlog_goes_on),
+		T(expanded_ones_pass_a_blocked_backlog),
 		T(next_due_is_the_earliest_that_is_not_leased),
 		T(a_list_in_pages_is_the_whole_list),
 		T(two_cannot_have_it_open),
