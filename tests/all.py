@@ -217,7 +217,7 @@ def end_to_end(tally):
     junit = LOGS / "e2e.xml"
     argv = ["/usr/bin/python3", "-m", "pytest", "-q", f"--junitxml={junit}", "-p", "no:cacheprovider", "tests/e2e"]
     # servers are started once a file, and most of the time is spent waiting
-    argv += ["-n", "2", "--dist", "loadfile"]
+    argv += ["-n", "3", "--dist", "loadfile"]
     counted(tally, "tests/e2e", argv, junit, 900)
 
 
