@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#include "base/printable.h"
-
 /*
  * Above OUTPUT_HIGH nothing more is said before some has gone; one step on top of that,
  * of which a piece of the message is the largest: all of it may be line ends.
@@ -15,7 +13,6 @@ enum {
 	OUTPUT_HIGH = 32 * 1024,
 	OUTPUT_MAX = OUTPUT_HIGH + 2 * SMTP_CLIENT_BODY_CHUNK + 4096,
 	TRANSACTION_MAX = 192 * 1024, /* all recipients, and a text for each */
-	FAULT_LINE_MAX = 200, /* of what was no reply, as the fault shows it */
 };
 
 /*
@@ -157,14 +154,11 @@ first_awaited(const struct smtp_client *c)
 	return c->queue.awaits[c->queue.first];
 }
 
-static enum smtp_client_await
-take_awaited(struct smtp_client *c)
+static void
+drop_awaited(struct smtp_client *c)
 {
-	enum smtp_client_await what = first_awaited(c);
-
 	c->queue.first = (c->queue.first + 1) % sizeof c->queue.awaits;
 	c->queue.n--;
-	return what;
 }
 
 void
@@ -175,60 +169,6 @@ smtp_client_say(struct smtp_client *c, const char *line, enum smtp_client_await 
 }
 
 /* --- how a connection ends --- */
-
-static void
-end(struct smtp_client *c, enum smtp_client_fault fault, struct status status,
-    struct bytes text, bool is_reply)
-{
-	struct status for_now = STATUS(4, status.subject, status.detail);
-
-	if (c->state == SMTP_CLIENT_STATE_CLOSED)
-		return;
-	c->fault = fault;
-	c->fault_status = status;
-	c->fault_is_reply = is_reply;
-	printable_add(&c->fault_text, text, SMTP_CLIENT_TEXT_MAX);
-	if (c->transaction.is_open)
-		smtp_client_transaction_lose(c, for_now, is_reply);
-	c->state = SMTP_CLIENT_STATE_CLOSED;
-	release_input(c);
-}
-
-void
-smtp_client_end(struct smtp_client *c, enum smtp_client_fault fault,
-    struct status status, struct bytes text)
-{
-	end(c, fault, status, text, false);
-}
-
-void
-smtp_client_end_by_reply(struct smtp_client *c, enum smtp_client_fault fault)
-{
-	end(c, fault, smtp_client_reply_status(&c->reply), buf_bytes(&c->reply.text),
-	    true);
-}
-
-static void
-say_goodbye(struct smtp_client *c)
-{
-	if (c->state != SMTP_CLIENT_STATE_CLOSED)
-		buf_add_string(&c->out, "QUIT\r\n");
-}
-
-void
-smtp_client_part(struct smtp_client *c, enum smtp_client_fault fault,
-    struct status status, struct bytes text)
-{
-	say_goodbye(c);
-	smtp_client_end(c, fault, status, text);
-}
-
-void
-smtp_client_part_by_reply(struct smtp_client *c, enum smtp_client_fault fault)
-{
-	say_goodbye(c);
-	smtp_client_end_by_reply(c, fault);
-}
 
 void
 smtp_client_quit(struct smtp_client *c)
@@ -351,39 +291,6 @@ smtp_client_secured(struct smtp_client *c, bool ok, struct bytes why)
 
 /* --- steps: each says something, or consumes some input --- */
 
-static void
-end_malformed(struct smtp_client *c, enum smtp_client_reply_result result,
-    struct bytes line)
-{
-	static const char *const reasons[] = {
-		[SMTP_CLIENT_REPLY_MALFORMED] = "not a reply: ",
-		[SMTP_CLIENT_REPLY_OTHER_CODE] = "another code within a reply: ",
-		[SMTP_CLIENT_REPLY_LONG_LINE] = "a line of a reply is too long: ",
-		[SMTP_CLIENT_REPLY_MANY_LINES] = "a reply has too many lines: ",
-	};
-	struct buf text;
-
-	buf_init(&text, SMTP_CLIENT_TEXT_MAX);
-	buf_add_string(&text, reasons[result]);
-	printable_add_value(&text, line, FAULT_LINE_MAX);
-	smtp_client_end(c, SMTP_CLIENT_FAULT_PROTOCOL, STATUS(4, 5, 0),
-	    buf_bytes(&text));
-	buf_finish(&text);
-}
-
-static void
-end_out_of_place(struct smtp_client *c, const char *where)
-{
-	struct buf text;
-
-	buf_init(&text, SMTP_CLIENT_TEXT_MAX);
-	buf_addf(&text, "cannot be %s: ", where);
-	printable_add_value(&text, buf_bytes(&c->reply.text), FAULT_LINE_MAX);
-	smtp_client_end(c, SMTP_CLIENT_FAULT_PROTOCOL, STATUS(4, 5, 0),
-	    buf_bytes(&text));
-	buf_finish(&text);
-}
-
 /*
  * A refusal that nobody has asked for, while the message is sent or nothing is done: the
  * server closes. It is no reply to the message.
@@ -394,7 +301,7 @@ take_unasked(struct smtp_client *c)
 	if (c->reply.code >= 400)
 		smtp_client_end_by_reply(c, SMTP_CLIENT_FAULT_TEMPORARY);
 	else
-		end_out_of_place(c, "a reply to anything");
+		smtp_client_end_out_of_place(c, "a reply to anything");
 }
 
 /* RFC 5321 section 3.8: 421 may come at any time, and closes. */
@@ -416,10 +323,10 @@ take_reply(struct smtp_client *c)
 	a = &awaited[first_awaited(c)];
 	take = a->on[c->reply.code / 100];
 	if (take == NULL) {
-		end_out_of_place(c, a->name);
+		smtp_client_end_out_of_place(c, a->name);
 		return;
 	}
-	take_awaited(c);
+	drop_awaited(c);
 	take(c);
 }
 
@@ -446,7 +353,7 @@ read_step(struct smtp_client *c)
 	if (result == SMTP_CLIENT_REPLY_LINE || result == SMTP_CLIENT_REPLY_WHOLE)
 		take_line(c, line);
 	else
-		end_malformed(c, result, line);
+		smtp_client_end_malformed(c, result, line);
 	return true;
 }
 
@@ -535,31 +442,7 @@ smtp_client_deadline_ms(const struct smtp_client *c, uint64_t timeout_ms)
 	return timeout_ms * (smtp_client_transaction_wants_body(c) ? 1 : halves) / 2;
 }
 
-/* --- what has become of it --- */
-
-enum smtp_client_fault
-smtp_client_fault(const struct smtp_client *c)
-{
-	return c->fault;
-}
-
-struct bytes
-smtp_client_fault_text(const struct smtp_client *c)
-{
-	return buf_bytes(&c->fault_text);
-}
-
-struct status
-smtp_client_fault_status(const struct smtp_client *c)
-{
-	return c->fault_status;
-}
-
-bool
-smtp_client_fault_is_reply(const struct smtp_client *c)
-{
-	return c->fault_is_reply;
-}
+/* --- what the server offers, and how it went --- */
 
 bool
 smtp_client_offers(const struct smtp_client *c, unsigned bit)

@@ -1,8 +1,9 @@
 /*
  * What the files of the SMTP client share: smtp_client.c moves the session on and
- * knows which reply is for whom, smtp_client_hello.c opens it, smtp_client_auth.c is
- * AUTH, smtp_client_transaction.c sends a message, smtp_client_envelope.c says its
- * commands. Nobody else includes this.
+ * knows which reply is for what, smtp_client_fault.c ends it, smtp_client_hello.c opens it,
+ * smtp_client_auth.c is AUTH, smtp_client_transaction.c sends a message,
+ * smtp_client_envelope.c says its commands, smtp_client_outcome.c keeps what became of each
+ * recipient. Nobody else includes this.
  */
 #ifndef AMPEL_PROTO_SMTP_CLIENT_PRIVATE_H
 #define AMPEL_PROTO_SMTP_CLIENT_PRIVATE_H
@@ -128,6 +129,11 @@ void smtp_client_part(struct smtp_client *c, enum smtp_client_fault fault,
     struct status status, struct bytes text);
 void smtp_client_part_by_reply(struct smtp_client *c, enum smtp_client_fault fault);
 
+/* What came is no reply; it is one, but cannot be `where`. */
+void smtp_client_end_malformed(struct smtp_client *c,
+    enum smtp_client_reply_result result, struct bytes line);
+void smtp_client_end_out_of_place(struct smtp_client *c, const char *where);
+
 /* How a reply is taken, c->reply; each for the cells of the table in smtp_client.c. */
 typedef void smtp_client_taker(struct smtp_client *c);
 
@@ -153,9 +159,18 @@ void smtp_client_auth_begin(struct smtp_client *c);
 bool smtp_client_transaction_speak(struct smtp_client *c);
 /* Whether smtp_client_body may be called. */
 bool smtp_client_transaction_wants_body(const struct smtp_client *c);
-/* The connection has ended: every recipient without an outcome gets the fault as one. */
-void smtp_client_transaction_lose(
-    struct smtp_client *c, struct status status, bool is_reply);
+/* The outcome of recipient i, unless it has one; of all that have none. */
+void smtp_client_settle(
+    struct smtp_client_transaction *t, size_t i, const struct outcome *outcome);
+void smtp_client_settle_all(
+    struct smtp_client_transaction *t, const struct outcome *outcome);
+/* By the reply, whose text is copied; for good, likewise. */
+struct outcome smtp_client_outcome_of_reply(struct smtp_client *c);
+void           smtp_client_settle_by_reply(struct smtp_client *c);
+void           smtp_client_fail_all(
+    struct smtp_client_transaction *t, struct status status, struct bytes text);
+/* The connection has ended, and the fault is the outcome. */
+void smtp_client_lose_all(struct smtp_client *c, struct status status, bool is_reply);
 
 /* MAIL, or RCPT for recipient i. */
 void smtp_client_envelope_mail(struct smtp_client *c);

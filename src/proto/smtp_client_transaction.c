@@ -5,94 +5,6 @@
 
 #include "mail/address.h"
 
-/* --- outcomes --- */
-
-static void
-settle(struct smtp_client_transaction *t, size_t i, const struct outcome *outcome)
-{
-	struct smtp_client_recipient *r = &t->recipients[i];
-
-	if (r->is_settled)
-		return;
-	r->is_settled = true;
-	r->outcome = *outcome;
-	t->n_open--;
-}
-
-static void
-settle_all(struct smtp_client_transaction *t, const struct outcome *outcome)
-{
-	for (size_t i = 0; i < t->out.n_recipients; i++)
-		settle(t, i, outcome);
-}
-
-/* Without memory for its text the outcome stands all the same. */
-static struct outcome
-make_outcome(struct smtp_client_transaction *t, enum outcome_kind kind,
-    struct status status, struct bytes text)
-{
-	return outcome_of(kind, status, arena_copy(&t->arena, text));
-}
-
-static struct outcome
-outcome_of_reply(struct smtp_client *c)
-{
-	static const enum outcome_kind kinds[] = {
-		[2] = OUTCOME_DELIVERED,
-		[4] = OUTCOME_DEFERRED,
-		[5] = OUTCOME_FAILED,
-	};
-	struct outcome outcome = make_outcome(&c->transaction,
-	    kinds[c->reply.code / 100], smtp_client_reply_status(&c->reply),
-	    buf_bytes(&c->reply.text));
-
-	outcome.is_reply = true;
-	return outcome;
-}
-
-static void
-settle_by_reply(struct smtp_client *c)
-{
-	struct outcome outcome = outcome_of_reply(c);
-
-	settle_all(&c->transaction, &outcome);
-}
-
-static void
-fail_all(struct smtp_client_transaction *t, struct status status, struct bytes text)
-{
-	struct outcome outcome = make_outcome(t, OUTCOME_FAILED, status, text);
-
-	settle_all(t, &outcome);
-}
-
-/*
- * The promise about duplicates: behind the end of the data only the server knows whether it
- * has taken the message. Where it says that it closes (421) it has not.
- */
-void
-smtp_client_transaction_lose(
-    struct smtp_client *c, struct status status, bool is_reply)
-{
-	static const struct bytes doubts[] = {
-		[SMTP_CLIENT_FAULT_LOST] = BYTES_INIT("connection lost after the end "
-			"of the message: it may have been delivered"),
-		[SMTP_CLIENT_FAULT_TIMEOUT] = BYTES_INIT("timed out after the end "
-			"of the message: it may have been delivered"),
-	};
-	struct smtp_client_transaction *t = &c->transaction;
-	struct bytes                    text = buf_bytes(&c->fault_text);
-	struct outcome                  outcome;
-
-	t->is_in_doubt = t->is_ended && t->n_open > 0 && !is_reply;
-	if (t->is_in_doubt && c->fault < sizeof doubts / sizeof *doubts &&
-	    doubts[c->fault].n > 0)
-		text = doubts[c->fault];
-	outcome = make_outcome(t, OUTCOME_DEFERRED, status, text);
-	outcome.is_reply = is_reply;
-	settle_all(t, &outcome);
-}
-
 /* --- how a transaction begins --- */
 
 static bool
@@ -135,7 +47,7 @@ refuse_size(struct smtp_client *c)
 	buf_init(&text, SMTP_CLIENT_TEXT_MAX);
 	buf_addf(&text, "the message has %" PRIu64 " octets, the server takes at most "
 	    "%" PRIu64, t->out.size_bytes, c->offers.size_max);
-	fail_all(t, STATUS(5, 3, 4), buf_bytes(&text));
+	smtp_client_fail_all(t, STATUS(5, 3, 4), buf_bytes(&text));
 	buf_finish(&text);
 }
 
@@ -145,24 +57,26 @@ refuse_impossible(struct smtp_client *c)
 {
 	struct smtp_client_transaction *t = &c->transaction;
 	const uint64_t                  max = c->offers.size_max;
-	struct outcome                  bad = outcome_of(OUTCOME_FAILED,
-            STATUS(5, 1, 3), BYTES("the address cannot be written in a command"));
+	const struct outcome            bad = outcome_of(OUTCOME_FAILED,
+	               STATUS(5, 1, 3), BYTES("the address cannot be written in a command"));
 
 	if (!can_be_said(t->out.reverse_path))
-		fail_all(t, STATUS(5, 1, 7),
+		smtp_client_fail_all(t, STATUS(5, 1, 7),
 		    BYTES("the sender's address cannot be written in a command"));
 	if (max > 0 && t->out.size_bytes > max)
 		refuse_size(c);
 	if (t->needs_utf8 && !smtp_client_offers(c, SMTP_OFFER_SMTPUTF8))
-		fail_all(t, STATUS(5, 6, 7), BYTES("the message needs SMTPUTF8, "
-			"which the server does not offer"));
+		smtp_client_fail_all(t, STATUS(5, 6, 7),
+		    BYTES("the message needs SMTPUTF8, which the server does not "
+		          "offer"));
 	if (t->out.has_8bit && !smtp_client_offers(c, SMTP_OFFER_8BITMIME))
-		fail_all(t, STATUS(5, 6, 3), BYTES("the message has 8-bit data, and "
-			"the server does not offer 8BITMIME"));
+		smtp_client_fail_all(t, STATUS(5, 6, 3),
+		    BYTES("the message has 8-bit data, and the server does not offer "
+		          "8BITMIME"));
 	for (size_t i = 0; i < t->out.n_recipients; i++)
 		if (t->out.recipients[i].address.n == 0 ||
 		    !can_be_said(t->out.recipients[i].address))
-			settle(t, i, &bad);
+			smtp_client_settle(t, i, &bad);
 }
 
 /* Everything of the last one is forgotten. */
@@ -181,14 +95,12 @@ reset(struct smtp_client *c, const struct smtp_transaction_out *out)
 		.is_chunked = smtp_client_offers(c, SMTP_OFFER_CHUNKING) &&
 		    smtp_client_offers(c, SMTP_OFFER_PIPELINING),
 	};
-	if (out->n_recipients > SMTP_CLIENT_RECIPIENTS_MAX)
-		return false;
-	t->recipients = arena_alloc(
-	    &t->arena, out->n_recipients * sizeof *t->recipients);
-	if (t->recipients != NULL)
-		t->n_open = out->n_recipients;
-	else
+	if (out->n_recipients <= SMTP_CLIENT_RECIPIENTS_MAX)
+		t->recipients = arena_alloc(
+		    &t->arena, out->n_recipients * sizeof *t->recipients);
+	if (t->recipients == NULL)
 		t->out.n_recipients = 0;
+	t->n_open = t->out.n_recipients;
 	return t->recipients != NULL;
 }
 
@@ -201,7 +113,7 @@ smtp_client_begin(struct smtp_client *c, const struct smtp_transaction_out *out)
 		return;
 	if (!reset(c, out)) {
 		smtp_client_end(c, SMTP_CLIENT_FAULT_TEMPORARY, STATUS(4, 3, 0),
-		    BYTES("out of memory"));
+		    BYTES("out of memory, or too many recipients"));
 		return;
 	}
 	if (!is_ready)
@@ -353,7 +265,7 @@ is_unfit(struct smtp_client *c, struct bytes text, bool is_last)
 	    smtp_client_data_check(&t->data, text, is_last);
 
 	if (fault != SMTP_CLIENT_DATA_FINE) {
-		fail_all(t, STATUS(5, 6, 0), reasons[fault]);
+		smtp_client_fail_all(t, STATUS(5, 6, 0), reasons[fault]);
 		smtp_client_abort(c);
 		return true;
 	}
@@ -432,7 +344,7 @@ void
 smtp_client_mail_refused(struct smtp_client *c)
 {
 	c->transaction.is_tried = true;
-	settle_by_reply(c);
+	smtp_client_settle_by_reply(c);
 	if (!smtp_client_offers(c, SMTP_OFFER_PIPELINING))
 		c->transaction.stage = SMTP_CLIENT_STAGE_END;
 	stop_if_nobody(c);
@@ -456,13 +368,13 @@ smtp_client_rcpt_done(struct smtp_client *c)
 void
 smtp_client_rcpt_refused(struct smtp_client *c)
 {
-	struct outcome outcome = outcome_of_reply(c);
+	struct outcome outcome = smtp_client_outcome_of_reply(c);
 
 	if (c->reply.code == 552) {
 		outcome.kind = OUTCOME_DEFERRED;
 		outcome.status.class = 4;
 	}
-	settle(&c->transaction, take_recipient(&c->transaction), &outcome);
+	smtp_client_settle(&c->transaction, take_recipient(&c->transaction), &outcome);
 	stop_if_nobody(c);
 }
 
@@ -490,7 +402,7 @@ smtp_client_empty_end(struct smtp_client *c)
 void
 smtp_client_data_refused(struct smtp_client *c)
 {
-	settle_by_reply(c);
+	smtp_client_settle_by_reply(c);
 	give_up(c);
 }
 
@@ -505,7 +417,7 @@ void
 smtp_client_chunk_refused(struct smtp_client *c)
 {
 	c->transaction.n_chunks--;
-	settle_by_reply(c);
+	smtp_client_settle_by_reply(c);
 	give_up(c);
 }
 
@@ -516,49 +428,15 @@ smtp_client_chunk_refused(struct smtp_client *c)
 void
 smtp_client_message_done(struct smtp_client *c)
 {
-	struct outcome outcome = outcome_of_reply(c);
+	struct outcome outcome = smtp_client_outcome_of_reply(c);
 
 	outcome.is_handed_on = smtp_client_offers(c, SMTP_OFFER_DSN);
 	c->n_transactions += c->transaction.n_open > 0;
-	settle_all(&c->transaction, &outcome);
+	smtp_client_settle_all(&c->transaction, &outcome);
 }
 
 void
 smtp_client_message_refused(struct smtp_client *c)
 {
-	settle_by_reply(c);
-}
-
-/* --- what has become of it --- */
-
-struct outcome
-smtp_client_outcome(const struct smtp_client *c, size_t i)
-{
-	const struct smtp_client_transaction *t = &c->transaction;
-	struct outcome                        outcome;
-
-	if (t->recipients != NULL && i < t->out.n_recipients &&
-	    t->recipients[i].is_settled)
-		return t->recipients[i].outcome;
-	/* it never began: without memory, or where the connection was at its end */
-	outcome = outcome_of(OUTCOME_DEFERRED,
-	    STATUS(4, c->fault_status.subject, c->fault_status.detail),
-	    buf_bytes(&c->fault_text));
-	outcome.is_reply = c->fault_is_reply;
-	return outcome;
-}
-
-bool
-smtp_client_is_untried(const struct smtp_client *c)
-{
-	const struct smtp_client_transaction *t = &c->transaction;
-
-	return c->state == SMTP_CLIENT_STATE_CLOSED && t->is_open && !t->is_tried &&
-	    !t->is_in_doubt;
-}
-
-bool
-smtp_client_is_in_doubt(const struct smtp_client *c)
-{
-	return c->transaction.is_in_doubt;
+	smtp_client_settle_by_reply(c);
 }

@@ -33,7 +33,7 @@ static struct {
 	uint64_t              need_bytes; /* free space below which nothing is taken */
 	bool                  has_space;
 	uint64_t              looked_ms;
-	bool                  is_stopping;
+	bool                  has_worked, is_stopping;
 	size_t                n_returned; /* recipients that were out when we stopped */
 	uv_timer_t            stop_timer;
 } queue;
@@ -196,6 +196,7 @@ use(const struct config *config)
 	submit_server_limit(queue.submit, message_max(config));
 	schedule_use(queue.schedule, config);
 	schedule_begin(queue.schedule);
+	queue.has_worked = true;
 }
 
 static void
@@ -293,16 +294,22 @@ run_stats(struct store *store, struct desk_call *call)
 }
 
 static void
-on_stats(struct desk_call *call)
+log_stop(const struct store_stats *left)
 {
-	const struct store_stats *left = call->context;
-	struct event              e = event_begin("stop", NULL);
+	struct event e = event_begin("stop", NULL);
 
 	event_number(&e, "messages", left->messages);
 	event_number(&e, "queued", left->queued);
 	event_number(&e, "held", left->held);
 	event_number(&e, "returned", queue.n_returned);
 	event_end(&e);
+}
+
+static void
+on_stats(struct desk_call *call)
+{
+	if (queue.has_worked)
+		log_stop(call->context);
 	desk_close(queue.desk);
 	service_end(0);
 }

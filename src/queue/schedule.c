@@ -17,6 +17,7 @@ enum {
 	SOON_MS = 1000,       /* a neighbour was restarted: try again then */
 	PASSED_BY_MS = 50,    /* something is due that may not go: look again then */
 	DUE_MAX_MS = 60 * 60 * 1000,
+	LIMITS_ARENA = 64 * 1024 * 1024,
 };
 
 struct schedule *
@@ -34,7 +35,7 @@ schedule_new(uv_loop_t *loop, struct lookup_client *lookup)
 	agents_init(&s->agents, loop, s);
 	shares_init(&s->shares, seed);
 	notices_init(&s->notices, s);
-	arena_init(&s->limits, SIZE_MAX);
+	arena_init(&s->limits, LIMITS_ARENA);
 	uv_timer_init(loop, &s->timer);
 	uv_timer_init(loop, &s->again_timer);
 	s->timer.data = s->again_timer.data = s;
@@ -57,7 +58,10 @@ void
 schedule_use(struct schedule *s, const struct config *config)
 {
 	s->config = config;
-	shares_set_ours(&s->shares, config->domains.v, config->domains.n);
+	shares_forget_ours(&s->shares);
+	shares_add_ours(&s->shares, config->hostname);
+	for (size_t i = 0; i < config->domains.n; i++)
+		shares_add_ours(&s->shares, config->domains.v[i]);
 }
 
 /* --- leases --- */

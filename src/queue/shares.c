@@ -6,27 +6,39 @@
 #include "base/mix.h"
 
 void
-shares_init(struct shares *d, uint64_t seed)
+shares_init(struct shares *all, uint64_t seed)
 {
-	*d = (struct shares){ .seed = seed };
+	*all = (struct shares){ .seed = seed };
 }
 
 void
-shares_finish(struct shares *d)
+shares_finish(struct shares *all)
 {
 	for (size_t i = 0; i < SHARES_BUCKETS; i++)
-		while (d->buckets[i]) {
-			struct share *to = d->buckets[i];
+		while (all->buckets[i]) {
+			struct share *to = all->buckets[i];
 
-			d->buckets[i] = to->next;
+			all->buckets[i] = to->next;
 			free(to);
 		}
 }
 
-static uint64_t
-hash_of(const struct shares *d, struct bytes name)
+static size_t
+smaller(size_t a, size_t b)
 {
-	uint64_t hash = d->seed;
+	return a < b ? a : b;
+}
+
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t
+hash_of(const struct shares *all, struct bytes name)
+{
+	uint64_t hash = all->seed;
 
 	for (size_t i = 0; i < name.n; i++)
 		hash = mix(hash ^ (unsigned char)byte_lower(name.p[i]));
@@ -34,9 +46,9 @@ hash_of(const struct shares *d, struct bytes name)
 }
 
 static struct share *
-find(const struct shares *d, struct bytes name, uint64_t hash)
+find(const struct shares *all, struct bytes name, uint64_t hash)
 {
-	struct share *to = d->buckets[hash % SHARES_BUCKETS];
+	struct share *to = all->buckets[hash % SHARES_BUCKETS];
 
 	while (to && (to->hash != hash || !bytes_equal_nocase(to->name, name)))
 		to = to->next;
@@ -45,11 +57,11 @@ find(const struct shares *d, struct bytes name, uint64_t hash)
 
 /* Made when it is not there, as another's. NULL: no memory. */
 static struct share *
-get(struct shares *d, struct bytes name)
+get(struct shares *all, struct bytes name)
 {
-	uint64_t             hash = hash_of(d, name);
-	struct share **bucket = &d->buckets[hash % SHARES_BUCKETS];
-	struct share  *to = find(d, name, hash);
+	uint64_t       hash = hash_of(all, name);
+	struct share **bucket = &all->buckets[hash % SHARES_BUCKETS];
+	struct share  *to = find(all, name, hash);
 
 	if (to)
 		return to;
@@ -63,78 +75,80 @@ get(struct shares *d, struct bytes name)
 		to->text[i] = byte_lower(name.p[i]);
 	to->next = *bucket;
 	*bucket = to;
-	d->n++;
+	all->n++;
 	return to;
 }
 
 static void
-drop(struct shares *d, struct share *to)
+drop(struct shares *all, struct share *to)
 {
-	struct share **at = &d->buckets[to->hash % SHARES_BUCKETS];
+	struct share **at = &all->buckets[to->hash % SHARES_BUCKETS];
 
 	while (*at != to)
 		at = &(*at)->next;
 	*at = to->next;
-	d->n--;
+	all->n--;
 	free(to);
 }
 
 static void
-drop_if_plain(struct shares *d, struct share *to)
+drop_if_plain(struct shares *all, struct share *to)
 {
 	if (!to->is_ours && to->leased == 0 && to->limit == SHARE_BASE)
-		drop(d, to);
+		drop(all, to);
 }
 
 /* --- our own --- */
 
 static void
-set_ours(struct shares *d, struct share *to, bool is_ours)
+set_ours(struct shares *all, struct share *to, bool is_ours)
 {
 	if (to->is_ours == is_ours)
 		return;
 	to->is_ours = is_ours;
 	to->limit = is_ours ? SHARES_OURS : SHARE_BASE;
 	if (is_ours) {
-		d->n--;
-		d->leased_others -= to->leased;
-		d->leased_ours += to->leased;
+		all->n--;
+		all->leased_others -= to->leased;
+		all->leased_ours += to->leased;
 	} else {
-		d->n++;
-		d->leased_ours -= to->leased;
-		d->leased_others += to->leased;
+		all->n++;
+		all->leased_ours -= to->leased;
+		all->leased_others += to->leased;
 	}
 }
 
 void
-shares_set_ours(
-    struct shares *d, const struct bytes *names, size_t n)
+shares_forget_ours(struct shares *all)
 {
 	for (size_t i = 0; i < SHARES_BUCKETS; i++)
-		for (struct share *to = d->buckets[i], *next; to; to = next) {
+		for (struct share *to = all->buckets[i], *next; to; to = next) {
 			next = to->next;
-			set_ours(d, to, false);
-			drop_if_plain(d, to);
+			set_ours(all, to, false);
+			drop_if_plain(all, to);
 		}
-	for (size_t i = 0; i < n; i++) {
-		struct share *to = get(d, names[i]);
+}
 
-		if (to)
-			set_ours(d, to, true);
-	}
+void
+shares_add_ours(struct shares *all, struct bytes name)
+{
+	struct share *to = get(all, name);
+
+	if (to)
+		set_ours(all, to, true);
 }
 
 /* --- leases --- */
 
 /* Idle ones that have learned something, when there are too many: they learn it anew. */
 static void
-make_room(struct shares *d)
+make_room(struct shares *all)
 {
 	for (size_t i = 0; i < SHARES_BUCKETS; i++)
-		for (struct share *to = d->buckets[i], *next; to; to = next) {
+		for (struct share *to = all->buckets[i], *next; to; to = next) {
 			next = to->next;
 			if (!to->is_ours && to->leased == 0)
-				drop(d, to);
+				drop(all, to);
 		}
 }
 
@@ -147,28 +161,28 @@ domain_of(struct bytes address)
 }
 
 struct share *
-shares_enter(struct shares *d, struct bytes address)
+shares_enter(struct shares *all, struct bytes address)
 {
 	struct share *to;
 
-	if (d->n >= SHARES_KEPT)
-		make_room(d);
-	to = get(d, domain_of(address));
+	if (all->n >= SHARES_KEPT)
+		make_room(all);
+	to = get(all, domain_of(address));
 	if (to == NULL)
 		return NULL;
 	to->leased++;
-	*(to->is_ours ? &d->leased_ours : &d->leased_others) += 1;
+	*(to->is_ours ? &all->leased_ours : &all->leased_others) += 1;
 	return to;
 }
 
 void
-shares_leave(struct shares *d, struct share *to)
+shares_leave(struct shares *all, struct share *to)
 {
 	if (to == NULL)
 		return;
 	to->leased--;
-	*(to->is_ours ? &d->leased_ours : &d->leased_others) -= 1;
-	drop_if_plain(d, to);
+	*(to->is_ours ? &all->leased_ours : &all->leased_others) -= 1;
+	drop_if_plain(all, to);
 }
 
 /* What else was leased under the old limit says nothing about the new one. */
@@ -189,13 +203,14 @@ share_learn(struct share *to, enum outcome_kind kind)
 		to->ignored--;
 		return;
 	}
-	if (kind == OUTCOME_DEFERRED && to->limit > SHARE_MIN)
-		set_limit(to, to->limit / 2 > SHARE_MIN ? to->limit / 2
-		                                              : SHARE_MIN);
+	if (kind == OUTCOME_DEFERRED) {
+		if (to->limit > SHARE_MIN)
+			set_limit(to, larger(to->limit / 2, SHARE_MIN));
+		return;
+	}
 	/* a refusal for good is an answer too: it takes what it is given */
-	if (kind != OUTCOME_DEFERRED && ++to->taken >= to->limit)
-		set_limit(to, to->limit * 2 < SHARE_MAX ? to->limit * 2
-		                                              : SHARE_MAX);
+	if (++to->taken >= to->limit)
+		set_limit(to, smaller(to->limit * 2, SHARE_MAX));
 }
 
 /* --- for the store --- */
@@ -207,44 +222,47 @@ left_of(size_t limit, size_t leased)
 }
 
 static size_t
-smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static size_t
-count(const struct shares *d)
+count(const struct shares *all)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < SHARES_BUCKETS; i++)
-		for (struct share *to = d->buckets[i]; to; to = to->next)
+		for (struct share *to = all->buckets[i]; to; to = to->next)
 			n++;
 	return n;
 }
 
+/* False: no memory. */
+static bool
+add_limit(struct store_want *want, struct store_limit *list, struct arena *arena,
+    const struct share *to, size_t left)
+{
+	struct store_limit *limit = &list[want->n_limits];
+
+	if (left == want->others)
+		return true;
+	*limit = (struct store_limit){ arena_copy(arena, to->name), left };
+	want->n_limits++;
+	return limit->destination.p != NULL;
+}
+
 bool
 shares_limit(
-    const struct shares *d, struct arena *arena, struct store_want *want)
+    const struct shares *all, struct arena *arena, struct store_want *want)
 {
-	const size_t ours = left_of(SHARES_OURS, d->leased_ours);
-	const size_t others = left_of(SHARES_OTHERS, d->leased_others);
+	const size_t        ours = left_of(SHARES_OURS, all->leased_ours);
+	const size_t        others = left_of(SHARES_OTHERS, all->leased_others);
 	struct store_limit *list =
-	    arena_alloc(arena, (count(d) + 1) * sizeof *list);
+	    arena_alloc(arena, (count(all) + 1) * sizeof *list);
 
-	if (list == NULL)
-		return false;
-	want->others = smaller(SHARE_BASE, others);
 	want->limits = list;
 	want->n_limits = 0;
-	for (size_t i = 0; i < SHARES_BUCKETS; i++)
-		for (struct share *to = d->buckets[i]; to; to = to->next) {
-			size_t left = smaller(left_of(to->limit, to->leased),
-			    to->is_ours ? ours : others);
-
-			if (left != want->others)
-				list[want->n_limits++] =
-				    (struct store_limit){ to->name, left };
-		}
-	return true;
+	want->others = smaller(SHARE_BASE, others);
+	for (size_t i = 0; list && i < SHARES_BUCKETS; i++)
+		for (struct share *to = all->buckets[i]; to; to = to->next)
+			if (!add_limit(want, list, arena, to,
+			        smaller(left_of(to->limit, to->leased),
+			            to->is_ours ? ours : others)))
+				return false;
+	return list != NULL;
 }

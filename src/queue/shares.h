@@ -19,7 +19,7 @@
 #include "queue/store.h"
 
 enum {
-	SHARE_BASE = 64,
+	SHARE_BASE = 64,      /* of a destination that nothing is known of */
 	SHARE_MIN = 20,
 	SHARE_MAX = 1500,
 	SHARES_OURS = 3000,   /* leased at once for all of our own together */
@@ -28,47 +28,42 @@ enum {
 };
 
 struct share {
-	struct share *next; /* in its bucket */
-	struct bytes        name; /* lower case */
-	uint64_t            hash;
-	bool                is_ours;
-	size_t              leased;
-	size_t              limit;
-	size_t              taken;   /* deliveries since the limit changed */
-	size_t              ignored; /* outcomes of what was leased under an older limit */
-	char                text[];
+	struct share *next;    /* in its bucket */
+	struct bytes  name;    /* lower case */
+	uint64_t      hash;
+	bool          is_ours;
+	size_t        leased;
+	size_t        limit;
+	size_t        taken;   /* since the limit changed */
+	size_t        ignored; /* answers to what was leased under an older limit */
+	char          text[];
 };
 
 enum { SHARES_BUCKETS = 4096 };
 
 struct shares {
 	struct share *buckets[SHARES_BUCKETS];
-	uint64_t            seed; /* senders choose the names */
-	size_t              n;    /* beside our own */
-	size_t              leased_ours, leased_others;
+	uint64_t      seed; /* senders choose the names */
+	size_t        n;    /* beside our own */
+	size_t        leased_ours, leased_others;
 };
 
-void shares_init(struct shares *d, uint64_t seed);
-void shares_finish(struct shares *d);
+void shares_init(struct shares *all, uint64_t seed);
+void shares_finish(struct shares *all);
 
-/* These are our own, and no others. What there is no memory for is treated as another's. */
-void shares_set_ours(struct shares *d, const struct bytes *names, size_t n);
+/* Which are our own. What there is no memory for is treated as another's. */
+void shares_forget_ours(struct shares *all);
+void shares_add_ours(struct shares *all, struct bytes name);
 
-/*
- * A recipient with that address is leased: it counts until shares_leave. NULL: no
- * memory, or too many; it is not limited.
- */
-struct share *shares_enter(struct shares *d, struct bytes address);
+/* A recipient with that address is leased: it counts until shares_leave. NULL: no memory. */
+struct share *shares_enter(struct shares *all, struct bytes address);
 /* NULL is allowed. */
-void shares_leave(struct shares *d, struct share *to);
+void shares_leave(struct shares *all, struct share *to);
 /* Another server has answered, or could not be reached. NULL is allowed. */
 void share_learn(struct share *to, enum outcome_kind kind);
 
-/*
- * The limits of `want` as they are now; their list lives in arena, the names until the
- * next shares_leave or _set_ours. False: no memory.
- */
+/* The limits of `want` as they are now, all in arena: another thread reads them. False: no memory. */
 bool shares_limit(
-    const struct shares *d, struct arena *arena, struct store_want *want);
+    const struct shares *all, struct arena *arena, struct store_want *want);
 
 #endif

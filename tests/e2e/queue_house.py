@@ -106,6 +106,7 @@ class Agent:
     def __init__(self, channel):
         self.channel = channel
         self.finished = set()
+        self.retries = 0
         self.lock = threading.Lock()
 
     def hello(self, jobs=()):
@@ -236,7 +237,10 @@ class House:
             if name == "FINISHED":
                 agent.finished.add((values["id"], values["recipient"]))
                 return
-            assert name in ("DELIVER", "REMOTE")
+            if name == "RETRY_ALL":
+                agent.retries += 1
+                return
+            assert name in ("DELIVER", "REMOTE"), name
             body = os.pread(fds[0], 1 << 20, 0).decode("utf-8", "replace")
             self.on_job(Job(agent, values, body, time.monotonic()))
 

@@ -10,17 +10,10 @@ An answer is bytes, sent and then the connection is closed, or a function of the
 """
 
 import socket
-import ssl
 import threading
 import time
 
 from mx import loopback
-
-
-def server_tls(certificate, key):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 def reply(body=b"", *, status="200 OK", type="text/plain", fields=(), length=True):
@@ -57,9 +50,6 @@ class Web:
         self.tls, self.answer = tls, answer
         self.requests = []  # what each client said
         self.names = []  # and whom it took us for
-        self.open = 0  # connections
-        self.most_open = 0
-        self.lock = threading.Lock()
         self.address = address or loopback()
         if tls:
             tls.sni_callback = lambda _, name, __: self.names.append(name)
@@ -74,13 +64,7 @@ class Web:
                 return
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
-    def count(self, change):
-        with self.lock:
-            self.open += change
-            self.most_open = max(self.most_open, self.open)
-
     def serve(self, connection):
-        self.count(+1)
         try:
             with connection:
                 if self.tls:
@@ -88,7 +72,6 @@ class Web:
                 self.talk(connection)
         except OSError:
             pass
-        self.count(-1)
 
     def talk(self, connection):
         request = b""

@@ -148,11 +148,11 @@ a_window_counts_once(void **state)
 static void
 our_own_have_room_and_leave_some(void **state)
 {
-	struct fixture    *f = *state;
-	const struct bytes ours[] = { BYTES("mx.example"), BYTES("other.example") };
-	struct share      *s;
+	struct fixture *f = *state;
+	struct share   *s;
 
-	shares_set_ours(&f->shares, ours, 2);
+	shares_add_ours(&f->shares, BYTES("mx.example"));
+	shares_add_ours(&f->shares, BYTES("other.example"));
 	assert_int_equal(left(f, "mx.example"), SHARES_OURS);
 	for (size_t i = 0; i < SHARES_OURS; i++) {
 		s = enter(f, i % 2 ? "a@mx.example" : "a@other.example");
@@ -168,11 +168,10 @@ our_own_have_room_and_leave_some(void **state)
 static void
 all_others_leave_room_for_our_own(void **state)
 {
-	struct fixture    *f = *state;
-	const struct bytes ours = BYTES("mx.example");
-	char               address[64];
+	struct fixture *f = *state;
+	char            address[64];
 
-	shares_set_ours(&f->shares, &ours, 1);
+	shares_add_ours(&f->shares, BYTES("mx.example"));
 	for (unsigned i = 0; i < SHARES_OTHERS - 10; i++) {
 		snprintf(address, sizeof address, "a@x%u.example", i);
 		enter(f, address);
@@ -191,16 +190,15 @@ all_others_leave_room_for_our_own(void **state)
 static void
 ours_can_become_anothers(void **state)
 {
-	struct fixture    *f = *state;
-	const struct bytes ours = BYTES("mx.example");
-	struct share      *s;
+	struct fixture *f = *state;
+	struct share   *s;
 
 	s = enter(f, "a@mx.example");
 	assert_int_equal(f->shares.leased_others, 1);
-	shares_set_ours(&f->shares, &ours, 1);
+	shares_add_ours(&f->shares, BYTES("mx.example"));
 	assert_int_equal(f->shares.leased_others, 0);
 	assert_int_equal(left(f, "mx.example"), SHARES_OURS - 1);
-	shares_set_ours(&f->shares, NULL, 0);
+	shares_forget_ours(&f->shares);
 	assert_int_equal(f->shares.leased_ours, 0);
 	assert_int_equal(left(f, "mx.example"), SHARE_BASE - 1);
 	shares_leave(&f->shares, s);
