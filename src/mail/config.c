@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "mail/config_filter.h"
+#include "mail/config_route.h"
 #include "mail/listener.h"
 #include "mail/paths.h"
 #include "mail/pipeline.h"
-#include "mail/route.h"
 #include "mail/setting.h"
 #include "mail/suggest.h"
 
@@ -257,96 +257,16 @@ read_helper(const struct reader *r, const struct config_block *block)
 
 /* --- route and dns --- */
 
-/* The first of two for one domain, or NULL. */
-static const struct config_route *
-find_route(const struct config *c, struct bytes domain)
-{
-	for (size_t i = 0; i + 1 < c->n_route; i++)
-		if (bytes_equal(c->route[i].domain, domain))
-			return &c->route[i];
-	return NULL;
-}
-
-static void
-check_secret(const struct reader *r, const struct config_route *route)
-{
-	if (route->user.n > 0 && route->password_file.n == 0)
-		add_mistake(r, route->line, "\"user\" needs a \"password_file\"");
-	if (route->password_file.n > 0 && route->user.n == 0)
-		add_mistake(r, route->line, "\"password_file\" needs a \"user\"");
-	if (route->user.n > 0 && route->tls != ROUTE_TLS_VERIFY)
-		add_mistake(r, route->line,
-		    "a password is sent only to a host that has proved its name: "
-		    "\"user\" needs tls = verify");
-	if (route->user.n > 0 && route->to.n == 0)
-		add_mistake(r, route->line, "\"user\" needs a smart host in \"to\"");
-}
-
-static bool
-is_own_domain(const struct config *c, struct bytes domain)
-{
-	for (size_t i = 0; i < c->domains.n; i++)
-		if (bytes_equal(c->domains.v[i], domain))
-			return true;
-	return false;
-}
-
-static void
-check_route(const struct reader *r, const struct config_route *route)
-{
-	const struct config_route *other = find_route(r->config, route->domain);
-	struct bytes               shown = bytes_first(route->domain, SHOWN_MAX);
-
-	if (!route_domain_is_valid(route->domain))
-		mistakes_add(r->mistakes, &r->config->arena, route->line,
-		    "a route is for a domain such as \"example.net\", for all below "
-		    "one, \".example.net\", or for all, \"*\", not for \"%.*s\"",
-		    BYTES_ARG(shown));
-	else if (other)
-		mistakes_add(r->mistakes, &r->config->arena, route->line,
-		    "there is a route for \"%.*s\" already, at line %u",
-		    BYTES_ARG(shown), other->line);
-	check_secret(r, route);
-	if (is_own_domain(r->config, route->domain))
-		mistakes_add(r->mistakes, &r->config->arena, route->line,
-		    "mail for \"%.*s\" stays here, it is one of the \"domains\": "
-		    "this route is never used", BYTES_ARG(shown));
-}
-
-static struct bytes
-copy_lower(struct arena *arena, struct bytes text)
-{
-	char *copy = arena_string(arena, text);
-
-	for (size_t i = 0; copy && i < text.n; i++)
-		copy[i] = byte_lower(copy[i]);
-	return (struct bytes){ copy, copy ? text.n : 0 };
-}
-
 static void
 read_route(const struct reader *r, const struct config_block *block)
 {
-	struct config       *c = r->config;
-	struct config_route *route = &c->route[c->n_route++];
-
-	route->line = block->line;
-	route->domain = copy_lower(&c->arena, block->name);
-	setting_read_all(SCOPE_ROUTE, block->settings, block->line, route,
-	    &c->arena, r->mistakes);
-	check_route(r, route);
+	config_route_read(r->config, block, r->mistakes);
 }
 
 static void
 read_dns(const struct reader *r, const struct config_block *block)
 {
-	struct config *c = r->config;
-
-	if (c->dns.line > 0)
-		mistakes_add(r->mistakes, &c->arena, block->line,
-		    "there is a block \"dns\" already, at line %u", c->dns.line);
-	c->dns.line = block->line;
-	setting_read_all(SCOPE_DNS, block->settings, block->line, &c->dns,
-	    &c->arena, r->mistakes);
+	config_dns_read(r->config, block, r->mistakes);
 }
 
 /* --- blocks --- */

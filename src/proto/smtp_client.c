@@ -228,6 +228,12 @@ unused_input(const struct smtp_client *c)
 	return bytes_from(buf_bytes(&c->in), c->in_used);
 }
 
+bool
+smtp_client_is_in_reply(const struct smtp_client *c)
+{
+	return unused_input(c).n > 0 || (c->reply.n_lines > 0 && !c->reply.is_whole);
+}
+
 size_t
 smtp_client_room(const struct smtp_client *c)
 {
@@ -414,8 +420,9 @@ idle_event(struct smtp_client *c)
 	}
 	if (unused_input(c).n == 0)
 		release_input(c);
+	/* what begins before the message has ended must not become the reply to it */
 	if (smtp_client_transaction_wants_body(c))
-		return SMTP_CLIENT_BODY;
+		return smtp_client_is_in_reply(c) ? SMTP_CLIENT_MORE : SMTP_CLIENT_BODY;
 	return c->state == SMTP_CLIENT_STATE_READY ? SMTP_CLIENT_IDLE
 	                                           : SMTP_CLIENT_MORE;
 }

@@ -117,6 +117,8 @@ void smtp_client_await(struct smtp_client *c, enum smtp_client_await what);
 /* A whole line without parameters. */
 void smtp_client_say(
     struct smtp_client *c, const char *line, enum smtp_client_await what);
+/* Whether some of a reply has come, and not all of it. */
+bool smtp_client_is_in_reply(const struct smtp_client *c);
 bool smtp_client_offers(const struct smtp_client *c, unsigned bit);
 
 /* CLOSED, for that reason; what is open of a transaction gets it as outcome. */

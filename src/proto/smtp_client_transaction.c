@@ -118,6 +118,11 @@ smtp_client_begin(struct smtp_client *c, const struct smtp_transaction_out *out)
 	}
 	if (!is_ready)
 		return;
+	if (smtp_client_is_in_reply(c)) {
+		smtp_client_end(c, SMTP_CLIENT_FAULT_PROTOCOL, STATUS(4, 5, 0),
+		    BYTES("something was said before the transaction began"));
+		return;
+	}
 	c->state = SMTP_CLIENT_STATE_TRANSACTION;
 	refuse_impossible(c);
 	if (c->transaction.n_open == 0)

@@ -92,6 +92,7 @@ struct connection_place {
 	struct host       *host;   /* of plan */
 	struct target     *target;
 	bool               is_counted; /* among those that are open */
+	bool               is_proven;  /* it has ended a transaction */
 };
 struct connection_place        *connection_place(struct connection *c);
 const struct connection_order  *connection_order(const struct connection *c);

@@ -271,19 +271,19 @@ give_up(struct destination *d)
 }
 
 /*
- * One connection more than there are open ones may be on its way, so that a destination that does
- * not answer holds one, and one that does has what it takes before long.
+ * As many connections as have ended a transaction may be on the way to that, one at least: a destination
+ * that stalls, wherever, holds one, and one that does not has what it takes before long.
  */
 static bool
 may_open(const struct destination *d)
 {
 	unsigned max = concurrency_limit(
 	    &d->concurrency, (unsigned)d->desk->max_per_destination);
-	size_t opening = d->n_connections - d->n_open;
+	size_t unproven = d->n_connections - d->n_proven;
 
 	return d->n_connections < max &&
-	    opening < (d->n_open > 0 ? d->n_open : 1) &&
-	    opening < count_messages(d, opening + 1);
+	    unproven < (d->n_proven > 0 ? d->n_proven : 1) &&
+	    unproven < count_messages(d, unproven + 1);
 }
 
 /* False: not now. */

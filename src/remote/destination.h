@@ -46,6 +46,7 @@ struct destination {
 	struct connection  *connections;
 	size_t              n_connections;
 	size_t              n_open;    /* of them, those that were ready once */
+	size_t              n_proven;  /* and those that have ended a transaction */
 	struct concurrency  concurrency;
 	struct plan        *plan;
 	struct resolving   *resolving;

@@ -20,6 +20,8 @@ unlink_connection(struct destination *d, struct connection *c)
 	d->n_connections--;
 	if (place->is_counted)
 		d->n_open--;
+	if (place->is_proven)
+		d->n_proven--;
 }
 
 static void
@@ -84,6 +86,10 @@ on_done(struct connection *c, void *context)
 	struct destination *d = context;
 	struct batch       *b = connection_batch(c);
 
+	if (!connection_place(c)->is_proven) {
+		connection_place(c)->is_proven = true;
+		d->n_proven++;
+	}
 	for (size_t i = 0; i < b->n; i++) {
 		struct parcel *p = b->v[i];
 		struct outcome o;

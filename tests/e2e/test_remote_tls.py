@@ -141,7 +141,7 @@ def test_require_fails(verifying, mx, keys, tls, trouble):
     r = verifying(server.route(more=f"tls = {tls}"), remote_timeout="1s")
     outcome, _ = deliver(r)
     text = check(outcome, DEFERRED)
-    assert (outcome["subject"], outcome["detail"]) == (7, 5) or text.startswith("454 4.7.0")
+    assert outcome["subject"] == 7 and outcome["detail"] in (4, 5) or text.startswith("454 4.7.0")
     assert not server.transactions
 
 
@@ -321,7 +321,8 @@ def test_sts_wrong(verifying, mx, keys, policies, tls):
     r = verifying(zone=sts_zone(server), policies=policies)
     outcome, _ = deliver(r)
     if policies is ENFORCE:
-        check(outcome, DEFERRED, "4.7.5")
+        check(outcome, DEFERRED)
+        assert outcome["subject"] == 7
         assert not server.transactions
     else:
         check(outcome, DELIVERED)
