@@ -1,6 +1,6 @@
 /*
- * What a configuration names outside of itself: programs, accounts, certificates, the
- * files of users, passwords and aliases. Each adds what is wrong; nothing is changed or
+ * What a configuration names outside of itself: programs, accounts, certificates, passwords
+ * of routes, the files of users, passwords and aliases. Each adds what is wrong; nothing is changed or
  * started.
  */
 #ifndef AMPEL_AMPEL_CHECK_NAMED_H
@@ -23,6 +23,16 @@ void check_tls(
     const struct config *config, struct arena *arena, struct mistakes *mistakes);
 /* Warnings: listeners to which no tls block applies. */
 void check_self_signed(
+    const struct config *config, struct arena *arena, struct mistakes *warnings);
+
+/*
+ * Password files of routes, at the lines of their blocks; certificates of authorities; the
+ * files of the dns block.
+ */
+void check_routes(
+    const struct config *config, struct arena *arena, struct mistakes *mistakes);
+/* Warnings: routes to addresses that are to prove a name. */
+void check_proofs(
     const struct config *config, struct arena *arena, struct mistakes *warnings);
 
 /*

@@ -77,6 +77,7 @@ add_warnings(const struct config *config, struct arena *arena,
 		mistakes_add(warnings, arena, 0,
 		    "warning: there is no listen block: nothing comes in");
 	check_self_signed(config, arena, warnings);
+	check_proofs(config, arena, warnings);
 	/* users who are known are believed */
 	for (size_t i = 0; i < config->n_listen; i++)
 		if (!role_has_users(config->listen[i].name) &&
@@ -123,6 +124,7 @@ check_named(const struct config *config, const char *file, bool json,
 	check_programs(config, arena, &mistakes);
 	check_accounts(config, arena, &mistakes);
 	check_tls(config, arena, &mistakes);
+	check_routes(config, arena, &mistakes);
 	is_good = print(json, file, "mistake", &mistakes);
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
 		if (!check_at(config, json, files[i].path, "mistake",

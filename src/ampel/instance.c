@@ -9,8 +9,8 @@
 #include "ampel/libexec.h"
 #include "ampel/mailbox.h"
 #include "ampel/role.h"
+#include "ampel/secrets.h"
 #include "ampel/supervisor.h"
-#include "ampel/tls_keys.h"
 #include "ampel/want.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -118,7 +118,7 @@ instance_send(
 
 bool
 instance_send_config(struct instance *i, const struct config *config,
-    const struct tls_keys *keys, uint64_t generation)
+    const struct secrets *secrets, uint64_t generation)
 {
 	struct msg_config m = {
 		.generation = generation,
@@ -132,9 +132,8 @@ instance_send_config(struct instance *i, const struct config *config,
 	struct buf part, frame;
 	int        fds[] = { -1, -1 };
 
-	/* a user may be called like a listener */
-	if (role_is_listener(i->role))
-		fds[1] = tls_keys_find(keys, bytes_of(i->name), &m.ticket_key);
+	fds[1] = secrets_find(
+	    secrets, i->role, bytes_of(i->name), &m.ticket_key);
 	buf_init(&part, 16 * 1024 * 1024);
 	buf_init(&frame, FRAME_MAX);
 	config_add_part(&part, config, role_part(i->role));
@@ -372,7 +371,7 @@ start_now(struct instance *i)
 
 	i->started_ms = clock_monotonic_ms();
 	if (error == 0 &&
-	    instance_send_config(i, s->config, s->keys, s->generation)) {
+	    instance_send_config(i, s->config, s->secrets, s->generation)) {
 		i->serial = ++s->last_serial;
 		i->state = INSTANCE_STARTING;
 		i->is_told_to_stop = false;

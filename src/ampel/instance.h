@@ -17,7 +17,7 @@
 #include "mail/config.h"
 #include "proto/message.h"
 
-struct tls_keys;
+struct secrets;
 struct supervisor;
 struct want;
 
@@ -69,9 +69,9 @@ void instance_free(struct instance *i);
 void instance_start(struct instance *i);
 /* Now, and never again: when it cannot be or has ended, i is freed. */
 void instance_start_once(struct instance *i);
-/* Send the configuration's part again (reload), and the listener's keys. */
+/* Send the configuration's part again (reload), and the secrets that are for it. */
 bool instance_send_config(struct instance *i, const struct config *config,
-    const struct tls_keys *keys, uint64_t generation);
+    const struct secrets *secrets, uint64_t generation);
 void instance_use(struct instance *i, uint64_t generation);
 /* Ask it to finish. It is not started again. */
 void instance_stop(struct instance *i);

@@ -9,6 +9,7 @@
 #include "ampel/helper.h"
 #include "ampel/instance.h"
 #include "ampel/role.h"
+#include "ampel/secrets.h"
 #include "ampel/service_list.h"
 #include "ampel/supervisor.h"
 #include "ampel/tls_keys.h"
@@ -19,7 +20,7 @@ enum { TEXT_MAX = 64 * 1024 };
 
 struct reload {
 	struct config   *config;
-	struct tls_keys *keys;
+	struct secrets  *secrets;
 	uint64_t         generation;
 	reload_done     *done;
 	void            *context;
@@ -27,10 +28,10 @@ struct reload {
 };
 
 static void
-drop(struct config *config, struct tls_keys *keys)
+drop(struct config *config, struct secrets *secrets)
 {
 	config_free(config);
-	tls_keys_free(keys);
+	secrets_free(secrets);
 }
 
 static void
@@ -44,7 +45,7 @@ end(struct supervisor *s, bool ok, const char *text)
 	for (struct instance *i = s->instances; i; i = i->next)
 		i->awaits_reload = i->is_prepared_for_reload = false;
 	if (!ok)
-		drop(r->config, r->keys);
+		drop(r->config, r->secrets);
 	r->done(ok, text, r->context);
 	free(r);
 }
@@ -94,6 +95,9 @@ find_obstacle(const struct config *old, const struct config *new)
 		return "\"root\" has changed: stop and start the server";
 	if (!bytes_equal(old->log, new->log))
 		return "\"log\" has changed: stop and start the server";
+	/* ampel-remote and ampel-fetch cannot reach it any more */
+	if (!bytes_equal(old->authorities, new->authorities))
+		return "\"authorities\" has changed: stop and start the server";
 	/* who checks passwords became that account when it started */
 	if (!bytes_equal(old->password_check, new->password_check) ||
 	    !bytes_equal(old->password_user, new->password_user))
@@ -142,26 +146,26 @@ apply(struct supervisor *s)
 {
 	struct reload   *r = s->reload;
 	struct config   *old = s->config;
-	struct tls_keys  *old_keys = s->keys;
+	struct secrets  *old_secrets = s->secrets;
 	struct instance *judge = instance_find(s, ROLE_HIQ, NULL);
 	bool             was_judged = old->n_filter > 0;
 
 	s->config = r->config;
-	s->keys = r->keys;
+	s->secrets = r->secrets;
 	s->generation = r->generation;
 	for (struct instance *i = s->instances; i; i = i->next)
 		if (i->is_prepared_for_reload)
 			instance_use(i, s->generation);
 		else if (is_reloaded(i)) /* it started meanwhile */
 			instance_send_config(
-			    i, s->config, s->keys, s->generation);
+			    i, s->config, s->secrets, s->generation);
 	if (r->is_judge_new || (was_judged && s->config->n_filter == 0))
 		wiring_reconnect_smtpd(s);
 	if (judge && s->config->n_filter == 0)
 		instance_stop(judge);
 	apply_helpers(s, old);
-	drop(old, old_keys);
-	tls_keys_warn(s->keys);
+	drop(old, old_secrets);
+	tls_keys_warn(secrets_keys(s->secrets));
 	end(s, true, "");
 }
 
@@ -190,7 +194,7 @@ reload_prepared(struct supervisor *s, struct instance *i, uint64_t generation,
 	    generation != s->reload->generation) {
 		/* The judge, whose start had to wait, began with the old one. */
 		instance_send_config(
-		    i, s->reload->config, s->reload->keys,
+		    i, s->reload->config, s->reload->secrets,
 		    s->reload->generation);
 		return true;
 	}
@@ -269,7 +273,7 @@ send_parts(struct supervisor *s)
 	for (struct instance *i = s->instances; i; i = i->next) {
 		if (is_reloaded(i))
 			i->awaits_reload = instance_send_config(
-			    i, r->config, r->keys, r->generation);
+			    i, r->config, r->secrets, r->generation);
 	}
 	if (r->config->n_filter > 0 && (judge == NULL || !judge->is_wanted) &&
 	    !start_judge(s)) {
@@ -309,18 +313,18 @@ static bool
 begin(struct supervisor *s, char *error, size_t size)
 {
 	struct config  *config = load(s, error, size);
-	struct tls_keys *keys =
-	    config ? tls_keys_load(config, s->keys, error, size) : NULL;
+	struct secrets *secrets =
+	    config ? secrets_load(config, s->secrets, error, size) : NULL;
 
-	s->reload = keys ? calloc(1, sizeof *s->reload) : NULL;
+	s->reload = secrets ? calloc(1, sizeof *s->reload) : NULL;
 	if (s->reload == NULL) {
-		if (keys)
+		if (secrets)
 			snprintf(error, size, "no memory");
-		drop(config, keys);
+		drop(config, secrets);
 		return false;
 	}
 	s->reload->config = config;
-	s->reload->keys = keys;
+	s->reload->secrets = secrets;
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include "ampel/instance.h"
 #include "ampel/listener.h"
 #include "ampel/role.h"
+#include "ampel/secrets.h"
 #include "ampel/supervisor.h"
 #include "ampel/tls_keys.h"
 #include "base/buf.h"
@@ -76,6 +77,18 @@ service_is_selected(const struct supervisor *s, struct bytes name)
 
 /* --- the instances of a service --- */
 
+/* Those of "send": each user's, then the one for other hosts. */
+static struct instance *
+next_sender(const struct supervisor *s, const struct instance *after)
+{
+	struct instance *i;
+
+	if (after && after->role == ROLE_REMOTE)
+		return instance_find(s, ROLE_REMOTE, after);
+	i = instance_find(s, ROLE_DELIVER, after);
+	return i ? i : instance_find(s, ROLE_REMOTE, NULL);
+}
+
 /* Of a listener its workers, of "send" the processes for deliveries. */
 static struct instance *
 next_instance(const struct supervisor *s, const struct service *service,
@@ -87,7 +100,7 @@ next_instance(const struct supervisor *s, const struct service *service,
 	if (service->kind == SERVICE_HELPER)
 		return NULL;
 	if (service->kind == SERVICE_SEND)
-		return instance_find(s, ROLE_DELIVER, after);
+		return next_sender(s, after);
 	i = instance_find(s, role, after);
 	while (i && !bytes_equal(bytes_of(i->name), service->name))
 		i = instance_find(s, role, i);
@@ -146,6 +159,16 @@ start_listener(struct supervisor *s, const struct service *service,
 	return true;
 }
 
+/* Those for users come when there is something for them. */
+static void
+start_remote(struct supervisor *s)
+{
+	struct instance *remote = instance_find(s, ROLE_REMOTE, NULL);
+
+	if (remote)
+		instance_start(remote);
+}
+
 bool
 service_start(struct supervisor *s, const struct service *service, char *error,
     size_t size)
@@ -157,6 +180,7 @@ service_start(struct supervisor *s, const struct service *service, char *error,
 		return start_listener(s, service, error, size);
 	case SERVICE_SEND:
 		pause_queue(s, false);
+		start_remote(s);
 		return true;
 	case SERVICE_HELPER:
 		h = helper_find(s, service->name);
@@ -257,22 +281,34 @@ instance_service_state(const struct instance *i)
 	return i->is_wanted ? SERVICE_FAILED : SERVICE_STOPPED;
 }
 
-/* Deliveries come and go: what counts is that the queue works and may lease. */
+static enum service_state
+worse(enum service_state a, enum service_state b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * Deliveries to users come and go: what counts is that the queue works and may lease, and
+ * that somebody takes what is for other hosts.
+ */
 static enum service_state
 send_state(const struct supervisor *s)
 {
 	const struct instance *queue = instance_find(s, ROLE_QUEUE, NULL);
-	struct instance       *i = NULL;
+	const struct instance *remote = instance_find(s, ROLE_REMOTE, NULL);
 
 	if (s->is_send_stopped || queue == NULL || !queue->is_wanted) {
-		while ((i = instance_find(s, ROLE_DELIVER, i)) != NULL)
+		for (struct instance *i = next_sender(s, NULL); i;
+		     i = next_sender(s, i))
 			if (i->state != INSTANCE_DOWN)
 				return SERVICE_STOPPING;
 		return queue && !queue->is_wanted
 		    ? instance_service_state(queue)
 		    : SERVICE_STOPPED;
 	}
-	return instance_service_state(queue);
+	return remote ? worse(instance_service_state(queue),
+	                    instance_service_state(remote))
+	              : instance_service_state(queue);
 }
 
 enum service_state
@@ -287,12 +323,8 @@ service_state(const struct supervisor *s, const struct service *service)
 		return send_state(s);
 	/* The worst of its workers. */
 	for (i = next_instance(s, service, NULL); i;
-	     i = next_instance(s, service, i)) {
-		enum service_state one = instance_service_state(i);
-
-		if (one > state)
-			state = one;
-	}
+	     i = next_instance(s, service, i))
+		state = worse(state, instance_service_state(i));
 	return state;
 }
 
@@ -335,5 +367,6 @@ service_describe(
 		if (bytes_equal(bytes_of(l->name), service->name))
 			buf_addf(out, " %s", l->address);
 	if (service->kind == SERVICE_LISTENER)
-		tls_keys_describe(s->keys, service->name, clock_now_ms(), out);
+		tls_keys_describe(secrets_keys(s->secrets), service->name,
+		    clock_now_ms(), out);
 }

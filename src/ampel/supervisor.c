@@ -19,6 +19,7 @@
 #include "ampel/pidfile.h"
 #include "ampel/reload.h"
 #include "ampel/role.h"
+#include "ampel/secrets.h"
 #include "ampel/service_list.h"
 #include "ampel/tls_keys.h"
 #include "ampel/want.h"
@@ -121,7 +122,7 @@ use_or_update(struct supervisor *s, struct instance *i, uint64_t generation,
 	if (generation == s->generation)
 		instance_use(i, generation);
 	else if (is_first)
-		instance_send_config(i, s->config, s->keys, s->generation);
+		instance_send_config(i, s->config, s->secrets, s->generation);
 }
 
 void
@@ -434,6 +435,8 @@ add_programs(struct supervisor *s)
 	for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
 		if (!add_program(s, always[i], bytes_of(role_name(always[i]))))
 			return false;
+	if (s->is_send_stopped)
+		instance_find(s, ROLE_REMOTE, NULL)->is_wanted = false;
 	return add_helpers(s) &&
 	    (s->config->n_filter == 0 || supervisor_add_judge(s)) &&
 	    (!role_is_auth_needed(s->config) ||
@@ -477,8 +480,8 @@ prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
 		snprintf(error, size, "no memory");
 		return EXIT_TROUBLE;
 	}
-	s->keys = tls_keys_load(s->config, NULL, error, size);
-	if (s->keys == NULL)
+	s->secrets = secrets_load(s->config, NULL, error, size);
+	if (s->secrets == NULL)
 		return EXIT_CONFIG;
 	return open_listeners(s, error, size) ? 0 : EXIT_CONFIG;
 }
@@ -504,7 +507,7 @@ start(struct supervisor *s)
 	if (!s->is_root)
 		log_text("started without root: all programs run as uid %u",
 		    (unsigned)getuid());
-	tls_keys_warn(s->keys);
+	tls_keys_warn(secrets_keys(s->secrets));
 	s->phase = PHASE_HELPERS;
 	for (struct helper *h = s->helpers; h; h = h->next)
 		if (service_is_selected(s, bytes_of(h->name)))
@@ -523,7 +526,7 @@ undo(struct supervisor *s)
 	control_close(s->control);
 	logfile_close();
 	pidfile_release();
-	tls_keys_free(s->keys);
+	secrets_free(s->secrets);
 	config_finish(s->config);
 	free(s->config);
 }

@@ -14,7 +14,7 @@
 
 struct instance;
 struct helper;
-struct tls_keys;
+struct secrets;
 struct listener;
 struct control;
 
@@ -29,7 +29,7 @@ struct supervisor {
 	uv_loop_t             loop;
 	const char           *config_file;
 	struct config        *config;
-	struct tls_keys       *keys;
+	struct secrets       *secrets;
 	bool                  is_root;
 	int                   log;           /* stderr of every child */
 	int                   notify;        /* "ok\n" or an error goes here; -1: none */

@@ -18,6 +18,7 @@ enum {
 	FILE_MAX = 64 * 1024, /* 100 patterns take less */
 	PATH_BYTES = 1024,
 	DIGEST_BYTES = 32,
+	COMPLAIN_MS = 60 * 1000,
 };
 
 _Static_assert(STS_PATTERNS_MAX * (DNS_NAME_MAX + sizeof "mx: *.") < FILE_MAX / 2,
@@ -40,6 +41,7 @@ struct memory {
 	struct recent policies, failures;
 	size_t        bytes;  /* of all policies */
 	char         *folder; /* NULL: there is none */
+	uint64_t      complained_ms; /* 0: never */
 };
 
 /* Nobody finds two domains that are taken for one another. */
@@ -57,6 +59,19 @@ make_key(struct bytes domain, struct recent_key *key)
 
 /* --- files --- */
 
+/* At most once a minute. */
+static void
+complain(struct memory *m, const char *path, const char *what)
+{
+	const char *why = strerror(errno);
+	uint64_t    now_ms = clock_monotonic_ms();
+
+	if (m->complained_ms != 0 && now_ms - m->complained_ms < COMPLAIN_MS)
+		return;
+	m->complained_ms = now_ms;
+	log_text("%s cannot be %s: %s", path, what, why);
+}
+
 /* False: there are none, or the name is too long for one. */
 static bool
 path_of(const struct memory *m, const char *name, char path[PATH_BYTES])
@@ -70,22 +85,22 @@ path_of(const struct memory *m, const char *name, char path[PATH_BYTES])
 }
 
 static void
-remove_file(const struct memory *m, const char *name)
+remove_file(struct memory *m, const char *name)
 {
 	char path[PATH_BYTES];
 
 	if (path_of(m, name, path) && unlink(path) == -1 && errno != ENOENT)
-		log_text("%s cannot be removed: %s", path, strerror(errno));
+		complain(m, path, "removed");
 }
 
 static void
-write_file(const struct memory *m, const struct kept *kept)
+write_file(struct memory *m, const struct kept *kept)
 {
 	const struct bytes text = { kept->text, kept->len };
 	char               path[PATH_BYTES];
 
 	if (path_of(m, kept->domain, path) && file_replace(path, text, 0600) == -1)
-		log_text("%s cannot be written: %s", path, strerror(errno));
+		complain(m, path, "written");
 }
 
 /* --- policies --- */

@@ -1,6 +1,6 @@
 /*
  * TLS 1.2 and 1.3, both sides, as an engine: bytes of the network in, bytes
- * for the network out, plain text on the other side. The only files that know libssl are tls*.c.
+ * for the network out, plain text on the other side. tls*.c alone know libssl.
  *
  * The server's side:
  * No renegotiation, no compression, no early data. Sessions are resumed by tickets that are
@@ -14,7 +14,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -32,7 +31,8 @@ struct tls;         /* one connection */
  * keys: private keys and certificates in PEM; behind each key its chain, the server's
  * own first. protocol: the only name for which ALPN is accepted ("pop3"); a client
  * that offers only others is refused with no_application_protocol, one that offers none
- * is welcome; empty: what clients offer is not looked at. listener: sessions of other listeners are not resumed. Everything is copied.
+ * is welcome; empty: what clients offer is not looked at. listener: sessions of other
+ * listeners are not resumed. Everything is copied.
  * NULL with a text in error.
  */
 struct tls_context *tls_context_new(struct bytes keys, struct bytes protocol,
@@ -53,10 +53,13 @@ struct tls_tlsa {
 };
 
 enum tls_proof {
-	TLS_PROOF_NONE, /* encrypted, whoever it is (RFC 7435); its certificate is not looked at */
-	TLS_PROOF_NAME, /* an authority vouches for one of names */
-	/* RFC 7672: usages 2 and 3 alone count. Usage 3: neither names nor dates are looked at. Usage 2: one of names. Of
-	 * records none of which can be used: as TLS_PROOF_NONE, and tls_proof_description says so. */
+	/* Encrypted, whoever it is (RFC 7435); its certificate is not looked at. */
+	TLS_PROOF_NONE,
+	/* An authority vouches for one of names, or for the address that stands there. */
+	TLS_PROOF_NAME,
+	/* RFC 7672: usages 2 and 3 alone count. Usage 3: neither names nor dates are looked at.
+	 * Usage 2: one of names. Of records none of which can be used: as TLS_PROOF_NONE, and
+	 * tls_proof_description says so. */
 	TLS_PROOF_DANE,
 };
 
@@ -70,22 +73,23 @@ struct tls_demand {
 };
 
 /*
- * For connections that we make. authorities: certificates in PEM that may vouch for others; empty:
- * none, TLS_PROOF_NAME then never holds. Sessions are not resumed. For TLS_PROOF_NONE the oldest
- * version is 1.2 too: what is older is treated as no TLS at all. NULL with a text in error.
+ * For connections that we make. authorities: certificates in PEM that may vouch for others;
+ * empty: none, TLS_PROOF_NAME then never holds. Sessions are not resumed. For TLS_PROOF_NONE
+ * the oldest version is 1.2 too: what is older is treated as no TLS at all. NULL with a text
+ * in error.
  */
 struct tls_context *tls_client_context_new(
     struct bytes authorities, char *error, size_t size);
 
 /*
- * The client's end. The handshake fails (BROKEN, with a fault that says what was missing) unless the demand
- * is met. demand is copied. NULL: no memory, or the demand cannot be used.
+ * The client's end. The handshake fails (BROKEN, with a fault that says what was missing)
+ * unless the demand is met. demand is copied. NULL: no memory, or the demand cannot be used.
  */
 struct tls *tls_connect(struct tls_context *c, const struct tls_demand *demand);
 
 /*
- * Once established, what was proved: "unverified", "verified mx.example.net", "DANE", "DANE, no usable record".
- * As long as t.
+ * Once established, what was proved: "unverified", "verified mx.example.net", "DANE", "DANE,
+ * no usable record". As long as t.
  */
 const char *tls_proof_description(const struct tls *t);
 /* Wipes and frees. NULL is allowed. */
@@ -120,7 +124,10 @@ void         tls_sent(struct tls *t, size_t n);
 bool        tls_is_established(const struct tls *t);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; static or as long as t. "" before it is established. */
 const char *tls_description(const struct tls *t);
-/* Why it is broken, one line for the log: never anything that the peer wrote. */
+/*
+ * Why it is broken, one line for the log. The peer's words are in it only as a name of its
+ * certificate, made printable.
+ */
 const char *tls_fault(const struct tls *t);
 bool        tls_is_resumed(const struct tls *t);
 

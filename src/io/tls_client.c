@@ -96,6 +96,13 @@ add_names(SSL *ssl, const struct tls_demand *demand, size_t from)
 	return demand->n_names > 0;
 }
 
+static bool
+is_of_name(long result)
+{
+	return result == X509_V_ERR_HOSTNAME_MISMATCH ||
+	    result == X509_V_ERR_IP_ADDRESS_MISMATCH;
+}
+
 /* Whose certificate it was, when that is what is wrong: libssl does not keep it. */
 static int
 note_other_name(int is_good, X509_STORE_CTX *store)
@@ -106,7 +113,7 @@ note_other_name(int is_good, X509_STORE_CTX *store)
 	const X509 *certificate = X509_STORE_CTX_get_current_cert(store);
 	char        name[TLS_TEXT_MAX / 2] = "";
 
-	if (X509_STORE_CTX_get_error(store) != X509_V_ERR_HOSTNAME_MISMATCH)
+	if (!is_of_name(X509_STORE_CTX_get_error(store)))
 		return is_good;
 	if (certificate != NULL)
 		x509_name(certificate, name, sizeof name);
@@ -220,19 +227,24 @@ tls_unproved(struct tls *t)
 		return NULL;
 	if (result == X509_V_ERR_DANE_NO_MATCH)
 		return "no TLSA record matches the certificate";
-	if (result != X509_V_ERR_HOSTNAME_MISMATCH)
+	if (!is_of_name(result))
 		snprintf(t->text, sizeof t->text, "the certificate is refused: %s",
 		    X509_verify_cert_error_string(result));
 	return t->text;
 }
 
-/* The name that the certificate was found to be for. */
+/* The name that the certificate was found to be for, or the address. */
 static void
 describe_name(struct tls *t)
 {
 	const char *name = SSL_get0_peername(t->ssl);
+	char       *address = NULL;
 
-	snprintf(t->text, sizeof t->text, "verified %s", name ? name : "");
+	if (name == NULL)
+		address = X509_VERIFY_PARAM_get1_ip_asc(SSL_get0_param(t->ssl));
+	snprintf(t->text, sizeof t->text, "verified %s",
+	    name ? name : address ? address : "");
+	OPENSSL_free(address);
 }
 
 void

@@ -278,6 +278,8 @@ check_secret(const struct reader *r, const struct config_route *route)
 		add_mistake(r, route->line,
 		    "a password is sent only to a host that has proved its name: "
 		    "\"user\" needs tls = verify");
+	if (route->user.n > 0 && route->to.n == 0)
+		add_mistake(r, route->line, "\"user\" needs a smart host in \"to\"");
 }
 
 static bool

@@ -46,9 +46,9 @@ struct envelope {
 	struct bytes         envid;
 	enum envelope_body   body;
 	bool                 smtputf8;
-	struct bytes         user;         /* who authenticated; empty: nobody */
+	struct bytes         user;         /* who authenticated, or a local account; empty: nobody */
 	struct bytes         listener;     /* name of the listen block, or "local" */
-	struct bytes         peer_address; /* numeric, without port or brackets */
+	struct bytes         peer_address; /* numeric, without port or brackets; or "local" */
 	struct bytes         peer_name;    /* verified reverse name; empty: none */
 	struct bytes         helo;
 	bool                 esmtp;        /* EHLO was used */

@@ -29,14 +29,13 @@ static bool
 parse_exact(struct bytes text, struct hop *out)
 {
 	static const struct bytes tag = BYTES_INIT("IPv6:");
+	bool                      is_tagged = bytes_start_nocase(text, tag);
 	uint8_t                   address[16];
 
-	if (text.n > tag.n && bytes_equal_nocase(bytes_first(text, tag.n), tag))
-		text = bytes_from(text, tag.n);
-	out->host = text;
+	out->host = is_tagged ? bytes_from(text, tag.n) : text;
 	out->is_exact = true;
-	out->is_address = network_parse_address(text, address);
-	return out->is_address || is_name(text);
+	out->is_address = network_parse_address(out->host, address);
+	return out->is_address || (!is_tagged && is_name(out->host));
 }
 
 bool

@@ -102,7 +102,7 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILTER, "shadow", VALUE_FLAG, AT(config_filter, shadow), "no", 0, 0, HIQ, false },
 	{ SCOPE_FILTER, "listeners", VALUE_LISTENERS, AT(config_filter, listeners), "smtp", 0, 16, HIQ, false },
 
-	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), "", 0, 16, REMOTE, false },
+	{ SCOPE_ROUTE, "to", VALUE_HOPS, AT(config_route, to), "", 1, 16, REMOTE, false },
 	{ SCOPE_ROUTE, "tls", VALUE_ROUTE_TLS, AT(config_route, tls), "may", 0, 0, REMOTE, false },
 	{ SCOPE_ROUTE, "user", VALUE_LINE, AT(config_route, user), "", 0, 0, REMOTE, false },
 	/* the supervisor reads it: remote gets what is in it */
@@ -120,21 +120,16 @@ const struct setting setting_table[] = {
 
 const size_t setting_count = sizeof setting_table / sizeof setting_table[0];
 
-const char *
-setting_scope_name(enum setting_scope scope)
-{
-	static const char *const names[SCOPES] = {
-		[SCOPE_FILE] = "",
-		[SCOPE_LISTEN] = "listen",
-		[SCOPE_TLS] = "tls",
-		[SCOPE_FILTER] = "filter",
-		[SCOPE_HELPER] = "helper",
-		[SCOPE_ROUTE] = "route",
-		[SCOPE_DNS] = "dns",
-	};
-
-	return names[scope];
-}
+/* How the blocks of a scope begin. */
+static const char *const openings[SCOPES] = {
+	[SCOPE_FILE] = "",
+	[SCOPE_LISTEN] = "listen NAME",
+	[SCOPE_TLS] = "tls NAME",
+	[SCOPE_FILTER] = "filter NAME",
+	[SCOPE_HELPER] = "helper NAME",
+	[SCOPE_ROUTE] = "route \"DOMAIN\"",
+	[SCOPE_DNS] = "dns",
+};
 
 const struct setting *
 setting_find(enum setting_scope scope, struct bytes name)
@@ -191,8 +186,8 @@ add_unknown(enum setting_scope scope, const struct config_setting *written,
 		    "\"%.*s\" belongs outside of all blocks", BYTES_ARG(name));
 	else
 		mistakes_add(mistakes, arena, written->line,
-		    "\"%.*s\" belongs in a block: %s NAME { ... }",
-		    BYTES_ARG(name), setting_scope_name(other));
+		    "\"%.*s\" belongs in a block: %s { ... }",
+		    BYTES_ARG(name), openings[other]);
 }
 
 static bool

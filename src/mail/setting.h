@@ -46,9 +46,6 @@ struct setting {
 extern const struct setting setting_table[];
 extern const size_t         setting_count;
 
-/* "listen"; "" for SCOPE_FILE. */
-const char *setting_scope_name(enum setting_scope scope);
-
 const struct setting *setting_find(enum setting_scope scope, struct bytes name);
 
 /*

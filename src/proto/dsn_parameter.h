@@ -19,10 +19,16 @@ bool dsn_notify_parse(struct bytes value, uint8_t *notify);
 bool dsn_ret_parse(struct bytes value, enum envelope_ret *ret);
 /* xtext, decoded into out; printable ASCII only. */
 bool dsn_envid_parse(struct bytes value, struct buf *out);
-/* "rfc822;xtext" decoded into out as "rfc822;text"; with smtputf8 also "utf-8;...", RFC 6533 section 3. */
+/*
+ * "rfc822;xtext" decoded into out as "rfc822;text", any other type of address likewise; with
+ * smtputf8 also "utf-8;...", RFC 6533 section 3, whose text is UTF-8 then.
+ */
 bool dsn_orcpt_parse(struct bytes value, bool smtputf8, struct buf *out);
 
-/* " NOTIFY=SUCCESS,FAILURE"; nothing when unset. The others likewise, with a blank in front. */
+/*
+ * " NOTIFY=SUCCESS,FAILURE"; nothing when unset. The others likewise, with a blank in front
+ * (but dsn_xtext_add). What they add is ASCII without blanks, whatever they are given.
+ */
 void dsn_notify_add(struct buf *b, uint8_t notify);
 void dsn_ret_add(struct buf *b, enum envelope_ret ret);
 void dsn_envid_add(struct buf *b, struct bytes envid);

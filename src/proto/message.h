@@ -19,9 +19,10 @@
 /* clang-format off */
 #define MESSAGES(M) \
 	/* Supervisor -> child. fd: the configuration part, a memory file; second fd, when \
-	 * ticket_key is not empty: the keys and certificates for TLS, one text in PEM. uid \
-	 * and gid count when drop is 1; directory is the child's own folder, its new root \
-	 * when chroot is 1. */ \
+	 * there is one: its secrets. Of a listener's worker, whose ticket_key is then not \
+	 * empty, the keys and certificates for TLS, one text in PEM; of remote the passwords \
+	 * of routes. uid and gid count when drop is 1; directory is the child's own folder, \
+	 * its new root when chroot is 1. */ \
 	M(config, CONFIG, F(u64, generation) F(u8, drop) F(u32, uid) F(u32, gid) \
 	    F(u8, chroot) F(bytes, directory) F(bytes, name) F(bytes, ticket_key)) \
 	/* Child -> supervisor: the configuration is understood, privileges are dropped. */ \

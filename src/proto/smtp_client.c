@@ -3,7 +3,6 @@
 #include "proto/smtp_client_private.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/printable.h"
 
@@ -324,8 +323,6 @@ void
 smtp_client_sent(struct smtp_client *c, size_t n)
 {
 	buf_drop(&c->out, n);
-	if (c->has_secret && c->out.p != NULL)
-		explicit_bzero(c->out.p + c->out.len, c->out.cap - c->out.len);
 	if (c->out.len == 0 && !smtp_client_transaction_wants_body(c))
 		release_output(c);
 }

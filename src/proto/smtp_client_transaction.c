@@ -181,14 +181,12 @@ reset(struct smtp_client *c, const struct smtp_transaction_out *out)
 		.is_chunked = smtp_client_offers(c, SMTP_OFFER_CHUNKING) &&
 		    smtp_client_offers(c, SMTP_OFFER_PIPELINING),
 	};
-	if (out->n_recipients > SMTP_CLIENT_RECIPIENTS_MAX)
-		return false;
-	t->recipients = arena_alloc(
-	    &t->arena, out->n_recipients * sizeof *t->recipients);
-	if (t->recipients != NULL)
-		t->n_open = out->n_recipients;
-	else
+	if (out->n_recipients <= SMTP_CLIENT_RECIPIENTS_MAX)
+		t->recipients = arena_alloc(
+		    &t->arena, out->n_recipients * sizeof *t->recipients);
+	if (t->recipients == NULL)
 		t->out.n_recipients = 0;
+	t->n_open = t->out.n_recipients;
 	return t->recipients != NULL;
 }
 
@@ -201,7 +199,7 @@ smtp_client_begin(struct smtp_client *c, const struct smtp_transaction_out *out)
 		return;
 	if (!reset(c, out)) {
 		smtp_client_end(c, SMTP_CLIENT_FAULT_TEMPORARY, STATUS(4, 3, 0),
-		    BYTES("out of memory"));
+		    BYTES("out of memory, or too many recipients"));
 		return;
 	}
 	if (!is_ready)
@@ -535,11 +533,17 @@ struct outcome
 smtp_client_outcome(const struct smtp_client *c, size_t i)
 {
 	const struct smtp_client_transaction *t = &c->transaction;
+	struct outcome                        outcome;
 
 	if (t->recipients != NULL && i < t->out.n_recipients &&
 	    t->recipients[i].is_settled)
 		return t->recipients[i].outcome;
-	return outcome_of(OUTCOME_DEFERRED, c->fault_status, buf_bytes(&c->fault_text));
+	/* it never began: without memory, or where the connection was at its end */
+	outcome = outcome_of(OUTCOME_DEFERRED,
+	    STATUS(4, c->fault_status.subject, c->fault_status.detail),
+	    buf_bytes(&c->fault_text));
+	outcome.is_reply = c->fault_is_reply;
+	return outcome;
 }
 
 bool

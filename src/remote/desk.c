@@ -285,7 +285,8 @@ put_in_line(struct desk *desk, struct parcel *p)
 	struct destination **at, *d;
 
 	arena_init(&arena, ARENA_MAX);
-	result = itinerary_of(desk->config, p->domain, &arena, &to);
+	result = itinerary_of(desk->config, buf_bytes(&desk->passwords),
+	    p->domain, &arena, &to);
 	if (result == ITINERARY_OK) {
 		at = place(desk, to.key);
 		d = *at ? *at : add_destination(desk, &arena, &to, at);
@@ -406,11 +407,15 @@ least(uint64_t a, uint64_t b)
 }
 
 void
-desk_use(struct desk *desk, const struct config *config, struct tls_context *tls)
+desk_use(struct desk *desk, const struct config *config,
+    struct tls_context *tls, struct buf *passwords)
 {
 	retire_all(desk);
 	tls_context_drop(desk->tls);
 	desk->tls = tls;
+	buf_wipe(&desk->passwords);
+	desk->passwords = *passwords;
+	*passwords = (struct buf){ 0 };
 	desk->config = config;
 	desk->max_connections = (size_t)config->remote_connections;
 	/* nobody has them all */

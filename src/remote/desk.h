@@ -17,8 +17,12 @@ struct desk;
 
 /* changed: something came to an end; see desk_is_over. NULL: no memory. */
 struct desk *desk_new(uv_loop_t *loop, void (*changed)(void));
-/* Work with that from now on; the configuration lives until the next one. Takes one hold of tls. */
-void         desk_use(struct desk *desk, const struct config *config, struct tls_context *tls);
+/*
+ * Work with that from now on; the configuration lives until the next one. Takes one hold of tls,
+ * and the passwords of routes.
+ */
+void         desk_use(struct desk *desk, const struct config *config,
+            struct tls_context *tls, struct buf *passwords);
 
 /* Take the socket of a neighbour, which replaces an older one. */
 void desk_connect_queue(struct desk *desk, int socket);

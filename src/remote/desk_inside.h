@@ -22,6 +22,7 @@ struct desk {
 	struct resolver      resolver;
 	struct tls_context  *tls;
 	const struct config *config;    /* NULL: not yet */
+	struct buf           passwords; /* of its routes */
 	void               (*changed)(void);
 
 	size_t      max_connections, max_per_destination;

@@ -23,6 +23,13 @@ destination_new(
 	d->desk = desk;
 	d->arena = *arena;
 	d->to = *to;
+	buf_init(&d->password, to->password.n);
+	buf_add_bytes(&d->password, to->password);
+	if (d->password.failed) {
+		free(d);
+		return NULL;
+	}
+	d->to.password = buf_bytes(&d->password);
 	d->attention.destination = d->wanting.destination = d->all.destination = d;
 	concurrency_init(&d->concurrency);
 	return d;
@@ -42,6 +49,7 @@ destination_free(struct destination *d)
 {
 	drop_plan(d);
 	arena_finish(&d->arena);
+	buf_wipe(&d->password);
 	free(d->problem);
 	free(d);
 }

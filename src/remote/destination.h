@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "mail/concurrency.h"
 #include "remote/itinerary.h"
 #include "remote/parcel.h"
@@ -35,6 +36,7 @@ struct destination {
 
 	struct arena        arena;
 	struct itinerary    to;
+	struct buf          password;  /* of to; a reload may come while it is needed */
 	bool                has_turn;  /* it may take a connection before others */
 	bool                is_busy;   /* it has one, or waits for it */
 	bool                is_retired; /* the configuration is another one now */

@@ -1,16 +1,9 @@
 #include "remote/itinerary.h"
 
 #include "base/buf.h"
+#include "service/route_passwords.h"
 
 enum { KEY_MAX = 8 * 1024 };
-
-/* What smart hosts want to see. Empty: there is none. */
-static struct bytes
-route_password(const struct config_route *route)
-{
-	(void)route;
-	return BYTES("");
-}
 
 /* A domain name, or an address literal: with a port it is neither. */
 static bool
@@ -75,8 +68,8 @@ set_key(struct itinerary *to, const struct config_route *route,
 }
 
 enum itinerary_result
-itinerary_of(const struct config *config, struct bytes domain,
-    struct arena *arena, struct itinerary *out)
+itinerary_of(const struct config *config, struct bytes passwords,
+    struct bytes domain, struct arena *arena, struct itinerary *out)
 {
 	const struct config_route *route = route_find(config, domain);
 	enum itinerary_result      result;
@@ -86,7 +79,7 @@ itinerary_of(const struct config *config, struct bytes domain,
 	if (route) {
 		out->tls = route->tls;
 		out->user = arena_copy(arena, route->user);
-		out->password = arena_copy(arena, route_password(route));
+		out->password = route_passwords_find(passwords, route->domain);
 		if (route->user.n > 0 && out->password.n == 0)
 			return ITINERARY_NO_PASSWORD;
 	}

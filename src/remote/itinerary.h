@@ -23,7 +23,8 @@ struct itinerary {
 	size_t                n_hops;
 	bool                  is_routed;
 	enum config_route_tls tls;
-	struct bytes          user, password; /* empty: no AUTH */
+	struct bytes          user;    /* empty: no AUTH */
+	struct bytes          password; /* borrows from passwords: one secret, one copy */
 	struct bytes          hostname; /* ours */
 };
 
@@ -34,8 +35,12 @@ enum itinerary_result {
 	ITINERARY_NO_MEMORY,
 };
 
-/* Of domain, in lower case. Everything is copied into arena. */
+/*
+ * Of domain, in lower case. passwords: service/route_passwords.h. All but the password is
+ * copied into arena.
+ */
 enum itinerary_result itinerary_of(const struct config *config,
-    struct bytes domain, struct arena *arena, struct itinerary *out);
+    struct bytes passwords, struct bytes domain, struct arena *arena,
+    struct itinerary *out);
 
 #endif

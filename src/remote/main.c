@@ -11,6 +11,7 @@
 #include "io/log.h"
 #include "io/tls.h"
 #include "remote/desk.h"
+#include "service/route_passwords.h"
 #include "service/service.h"
 
 enum {
@@ -24,6 +25,7 @@ enum {
 static struct desk        *desk;
 static struct buf          authorities;
 static struct tls_context *prepared; /* for the configuration that came last */
+static struct buf          passwords; /* of its routes */
 static uv_timer_t          timer;
 static unsigned            quiet_ticks;
 static bool                is_stopping;
@@ -81,6 +83,12 @@ prepare(const struct config *config, char *error, size_t size)
 	prepared = tls_client_context_new(buf_bytes(&authorities), error, size);
 	if (prepared == NULL)
 		return false;
+	buf_wipe(&passwords);
+	buf_init(&passwords, ROUTE_PASSWORDS_MAX);
+	if (!service_read_secrets(&passwords)) {
+		snprintf(error, size, "the passwords of routes cannot be read");
+		return false;
+	}
 	if (desk != NULL)
 		return true;
 	desk = desk_new(service_loop(), changed);
@@ -96,7 +104,7 @@ prepare(const struct config *config, char *error, size_t size)
 static void
 use(const struct config *config)
 {
-	desk_use(desk, config, prepared);
+	desk_use(desk, config, prepared, &passwords);
 	prepared = NULL;
 }
 

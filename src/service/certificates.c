@@ -19,7 +19,7 @@ certificates_use(
 	if (ticket_key.n == 0)
 		return true;
 	buf_init(&keys, KEYS_MAX);
-	if (service_read_keys(&keys))
+	if (service_read_secrets(&keys))
 		*out = tls_context_new(buf_bytes(&keys), protocol,
 		    service_instance(), ticket_key, error, size);
 	else

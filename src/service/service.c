@@ -24,7 +24,7 @@ static struct {
 	struct config        *next;    /* prepared, not yet in use */
 	uint64_t              next_generation;
 	bool                  is_sandboxed;
-	int                   keys;    /* of the configuration that came; -1: none */
+	int                   secrets; /* of the configuration that came; -1: none */
 	char                  ticket_key[TICKET_KEY_MAX];
 	size_t                ticket_key_len;
 	char                 *instance;
@@ -58,9 +58,10 @@ service_control_send(struct bytes frame, const int *fds, size_t n_fds)
 }
 
 bool
-service_read_keys(struct buf *keys)
+service_read_secrets(struct buf *secrets)
 {
-	return service.keys >= 0 && memfile_read(service.keys, 0, keys) == 0;
+	return service.secrets < 0 ||
+	    memfile_read(service.secrets, 0, secrets) == 0;
 }
 
 struct bytes
@@ -192,15 +193,16 @@ enter_sandbox(const struct msg_config *m, const struct config *config,
 
 /* False: luggage that such a configuration does not have. */
 static bool
-take_keys(const struct msg_config *m, const int *fds, size_t n_fds)
+take_secrets(const struct msg_config *m, const int *fds, size_t n_fds)
 {
-	bool has_keys = m->ticket_key.n > 0;
+	bool has_ticket_key = m->ticket_key.n > 0;
 
-	if (n_fds != (has_keys ? 2 : 1) || m->ticket_key.n > TICKET_KEY_MAX)
+	if (n_fds < 1 || (has_ticket_key && n_fds != 2) ||
+	    m->ticket_key.n > TICKET_KEY_MAX)
 		return false;
-	service.keys = has_keys ? fds[1] : -1;
+	service.secrets = n_fds == 2 ? fds[1] : -1;
 	service.ticket_key_len = m->ticket_key.n;
-	if (has_keys)
+	if (has_ticket_key)
 		memcpy(service.ticket_key, m->ticket_key.p, m->ticket_key.n);
 	return true;
 }
@@ -216,7 +218,7 @@ on_config(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 
 	(void)peer;
 	(void)context;
-	if (!msg_config_read(frame, &m) || !take_keys(&m, fds, n_fds))
+	if (!msg_config_read(frame, &m) || !take_secrets(&m, fds, n_fds))
 		return false;
 	config = read_config(fds[0], error, sizeof error);
 	if (config && first && !enter_sandbox(&m, config, error, sizeof error)) {
@@ -227,7 +229,7 @@ on_config(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		free_config(config);
 		config = NULL;
 	}
-	service.keys = -1;
+	service.secrets = -1;
 	if (config == NULL) {
 		send_refused(m.generation, error);
 		return true;

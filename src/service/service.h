@@ -72,10 +72,11 @@ const char  *service_directory(void);
 /* A frame to the supervisor; descriptors stay the caller's. */
 void         service_control_send(struct bytes frame, const int *fds, size_t n_fds);
 /*
- * From inside `prepare`: add the keys and certificates for TLS that came with this
- * configuration, PEM; the caller wipes them. False: none came, or they cannot be read.
+ * From inside `prepare`: add the secrets that came with this configuration; the caller wipes
+ * them. Of a listener's worker: keys and certificates, PEM; of remote: passwords
+ * (service/route_passwords.h). False: they cannot be read. None is not an error.
  */
-bool         service_read_keys(struct buf *keys);
+bool         service_read_secrets(struct buf *secrets);
 /* The listener's ticket key (TLS_TICKET_KEY bytes); empty: none came. */
 struct bytes service_ticket_key(void);
 /* Leave the loop: service_main returns code. */

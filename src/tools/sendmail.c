@@ -291,7 +291,11 @@ become_ampel(const char *word, const char *more)
 	slash = strrchr(path, '/');
 	if (slash) {
 		memcpy(slash, "/../bin/ampel", sizeof "/../bin/ampel");
-		execl(path, "ampel", word, more, (char *)NULL);
+		if (job.options.config_file)
+			execl(path, "ampel", "-c", job.options.config_file, word,
+			    more, (char *)NULL);
+		else
+			execl(path, "ampel", word, more, (char *)NULL);
 	}
 	return complain(EX_OSERR, "%s: %s", path, strerror(errno));
 }

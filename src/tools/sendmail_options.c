@@ -65,6 +65,9 @@ apply(struct sendmail_options *o, char letter, const char *value)
 	switch (letter) {
 	case 'b':
 		return set_mode(o, value);
+	case 'C':
+		o->config_file = value;
+		break;
 	case 'F':
 		o->full_name = value;
 		break;

@@ -26,6 +26,7 @@ struct sendmail_options {
 	bool               ignores_dots; /* -i, -oi: a line "." does not end the message */
 	const char        *reverse_path; /* -f, -r; "" or "<>" is the null one; NULL: the caller's */
 	const char        *full_name;    /* -F; NULL: as the system knows him */
+	const char        *config_file;  /* -C, for what `ampel` does; NULL: the usual one */
 	enum envelope_ret  ret;          /* -R */
 	const char        *envid;        /* -V; NULL: none */
 	unsigned           notify;       /* -N, NOTIFY_ bits */

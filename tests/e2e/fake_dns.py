@@ -1,4 +1,4 @@
-"""The neighbours of ampel-remote, by hand: DNS and policies as a test wants them."""
+"""The neighbours of ampel-remote and ampel-fetch, by hand: DNS and policies as a test wants them."""
 
 import ipaddress
 import threading
@@ -7,7 +7,7 @@ from frames import enum
 
 RESULTS = enum("dns_result")
 MODES = enum("sts_mode")
-TYPES = {"A": 1, "MX": 15, "AAAA": 28, "TLSA": 52}
+TYPES = {"A": 1, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 
 
 def name_data(name):
@@ -24,6 +24,9 @@ def record_data(type, text):
     if type == "TLSA":
         usage, selector, matching, association = text.split()
         return bytes([int(usage), int(selector), int(matching)]) + bytes.fromhex(association)
+    if type == "TXT":
+        data = text.encode()
+        return b"".join(bytes([len(part)]) + part for part in (data[i : i + 255] for i in range(0, len(data), 255)))
     return ipaddress.ip_address(text).packed
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import certificates
 import maildir
 import processes
+import wire
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE = Path(os.environ.get("AMPEL_STAGE", ROOT / "build" / "stage"))
@@ -75,8 +76,8 @@ class Server:
     settings are written as they are (numbers, sizes, yes or no); blocks is text of
     the configuration, put at its end. With as_nobody all of it runs without root.
 
-    listeners: their names; ports then has the port of each, and those with TLS show
-    certificate, signed by the authority of this server. own_tls: there is no tls block.
+    listeners: their names; ports then has the port of each, of local its path, and those with TLS
+    show certificate, signed by the authority of this server. own_tls: there is no tls block.
     passwords: of users, set before the start.
     """
 
@@ -104,13 +105,15 @@ class Server:
         self.root = self.folder / "root"
         self.conf = self.folder / "ampel.conf"
         self.log_path = self.folder / "log"
-        self.ports = {name: free_port() for name in listeners}
+        self.ports = {name: free_port() for name in listeners if name != "local"}
+        if "local" in listeners:
+            self.ports["local"] = self.root / "run" / "local"
         if port:
             self.ports["smtp"] = port
         self.port = self.ports.get("smtp")
         self.passwords = dict(passwords or {})
         self.certificate = self.key = self.authority = None
-        self.has_tls_block = not own_tls and set(listeners) != {"smtp"}
+        self.has_tls_block = not own_tls and set(listeners) - {"local"} != {"smtp"}
         self.settings = dict(settings or {})
         self.blocks = blocks
         self.domains = domains
@@ -153,7 +156,8 @@ class Server:
             lines.append(f"inside = {list_text(self.inside)}")
         lines += [f"{name} = {value}" for name, value in self.settings.items()]
         for name, port in self.ports.items():
-            lines.append(f'listen {name} {{ address = {{ "127.0.0.1:{port}" }} }}')
+            address = "" if name == "local" else f'address = {{ "127.0.0.1:{port}" }}'
+            lines.append(f"listen {name} {{ {address} }}")
         if self.has_tls_block:
             lines.append(f'tls {{ certificate = "{self.certificate}"  key = "{self.key}" }}')
         self.conf.write_text("\n".join(lines) + "\n" + self.blocks)
@@ -249,7 +253,7 @@ class Server:
         careless.check_hostname = False
         careless.verify_mode = ssl.CERT_NONE
         try:
-            with socket.create_connection(("127.0.0.1", self.ports[name]), 5) as s:
+            with wire.connect(self.ports[name], 5) as s:
                 if name in ("smtps", "pop3s"):
                     s = careless.wrap_socket(s)
                 with s:

@@ -160,10 +160,10 @@ def test_auth_on_port_25_under_tls(wire):
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_refused_bdat_swallows_its_octets(wire, in_transaction):
     """RFC 3030: they are not commands, whatever they look like."""
+    wire.hello()
     if in_transaction:
-        wire.begin()
-    else:
-        wire.hello()
+        wire.expect(250, "MAIL FROM:<sender@client.example>")
+        wire.expect(550, "RCPT TO:<nobody@mx.example>")
     wire.send(b"BDAT 12 LAST\r\nQUIT\r\nRSET\r\nNOOP\r\n")
     assert 500 <= wire.reply().code < 600
     wire.expect(250)

@@ -227,7 +227,7 @@ def test_dane_not_offered(remote, mx):
     """A downgrade is noticed."""
     server = mx()
     r = remote(zone=dane_zone(server, ["3 1 1 " + "00" * 32]))
-    check(deliver(r)[0], DEFERRED, "4.7.5")
+    check(deliver(r)[0], DEFERRED, "4.7.4")
     assert not server.transactions
 
 

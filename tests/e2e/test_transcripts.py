@@ -6,7 +6,7 @@ import transcripts
 from wire import Wire
 
 ALL = transcripts.read_all()
-LISTENERS = ("smtp", "smtps", "submission")
+LISTENERS = ("smtp", "smtps", "submission", "local")
 PASSWORDS = {"alice": "wonderland"}
 
 

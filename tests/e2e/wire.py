@@ -24,13 +24,31 @@ class Reply:
         return " / ".join(self.lines)
 
 
+def connect(port, timeout=20, source="127.0.0.1"):
+    """port: or the path of a Unix socket."""
+    if isinstance(port, int):
+        sock = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(timeout)
+    try:
+        sock.connect(str(port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class Wire:
     encoding = "ascii"  # of what the server says
 
     def __init__(self, port, timeout=20, source="127.0.0.1"):
-        """source: whose address the client has; all of 127/8 are ours."""
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        """
+        port: or the path of a Unix socket. source: whose address the client has; all of 127/8 are
+        ours.
+        """
+        self.socket = connect(port, timeout, source)
         self.buffer = b""
 
     def __enter__(self):

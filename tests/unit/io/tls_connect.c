@@ -21,18 +21,22 @@ static const char ticket_key[TLS_TICKET_KEY + 1] =
 
 /* --- certificates --- */
 
-enum which { GOOD, EXPIRED, OTHER, WILD, SELF, CERTIFICATES };
+enum which { GOOD, EXPIRED, EARLY, OTHER, WILD, SELF, NUMBER, RUDE, CERTIFICATES };
 
+/* From so many days from now on, for so many. */
 static const struct {
 	const char *names;
-	int         days;
+	int         from, days;
 	bool        is_self_signed;
 } kinds[CERTIFICATES] = {
-	[GOOD] = { "DNS:mx.example.net", 30, false },
-	[EXPIRED] = { "DNS:mx.example.net", 1, false },
-	[OTHER] = { "DNS:other.example.org", 30, false },
-	[WILD] = { "DNS:*.example.net", 30, false },
-	[SELF] = { "DNS:mx.example.net", 30, true },
+	[GOOD] = { "DNS:mx.example.net", -2, 30, false },
+	[EXPIRED] = { "DNS:mx.example.net", -2, 1, false },
+	[EARLY] = { "DNS:mx.example.net", 2, 30, false },
+	[OTHER] = { "DNS:other.example.org", -2, 30, false },
+	[WILD] = { "DNS:*.example.net", -2, 30, false },
+	[SELF] = { "DNS:mx.example.net", -2, 30, true },
+	[NUMBER] = { "IP:192.0.2.1", -2, 30, false },
+	[RUDE] = { "DNS:a\x1b[2J\x01 b", -2, 30, false },
 };
 
 static struct {
@@ -69,7 +73,8 @@ make_leaf(enum which which)
 	EVP_PKEY *signer =
 	    kinds[which].is_self_signed ? pki.key : pki.authority_key;
 	X509     *x = make_certificate(pki.key, "leaf", kinds[which].names,
-	        time(NULL) - 2 * DAY_S, kinds[which].days, signer, EVP_sha256());
+	        time(NULL) + kinds[which].from * DAY_S, kinds[which].days, signer,
+	        EVP_sha256());
 
 	if (!kinds[which].is_self_signed) {
 		X509_set_issuer_name(x, X509_get_subject_name(pki.authority));
@@ -257,6 +262,17 @@ static const struct row rows[] = {
 	{ TLS_PROOF_NAME, WILD, true, { "a.b.example.net" }, { { 0 } }, 0, false, "another host" },
 	{ TLS_PROOF_NAME, WILD, true, { "example.net" }, { { 0 } }, 0, false, "another host" },
 	{ TLS_PROOF_NAME, SELF, true, MX, { { 0 } }, 0, false, "self-signed" },
+	{ TLS_PROOF_NAME, EARLY, true, MX, { { 0 } }, 0, false, "not yet valid" },
+	{ TLS_PROOF_NAME, GOOD, true, { "MX.Example.NET" }, { { 0 } }, 0, true, "verified mx.example.net" },
+	{ TLS_PROOF_NAME, GOOD, true, { "mx.example.net.evil" }, { { 0 } }, 0, false, "another host: mx.example.net" },
+	/* what a certificate calls itself is a stranger's word */
+	{ TLS_PROOF_NAME, RUDE, true, MX, { { 0 } }, 0, false, "another host: a?[2J? b" },
+
+	/* an address, for a route that has no name for the host */
+	{ TLS_PROOF_NAME, NUMBER, true, { "192.0.2.1" }, { { 0 } }, 0, true, "verified 192.0.2.1" },
+	{ TLS_PROOF_NAME, NUMBER, true, { "192.0.2.2" }, { { 0 } }, 0, false, "another host" },
+	{ TLS_PROOF_NAME, NUMBER, true, MX, { { 0 } }, 0, false, "another host" },
+	{ TLS_PROOF_NAME, GOOD, true, { "192.0.2.1" }, { { 0 } }, 0, false, "another host: mx.example.net" },
 
 	/* usage 3: neither names nor dates nor authorities count, RFC 7672 section 3.1.1 */
 	{ TLS_PROOF_DANE, GOOD, false, MX, { { 3, 1, 1, false, false } }, 1, true, "DANE" },
@@ -265,6 +281,7 @@ static const struct row rows[] = {
 	{ TLS_PROOF_DANE, GOOD, false, MX, { { 3, 1, 0, false, false } }, 1, true, "DANE" },
 	{ TLS_PROOF_DANE, GOOD, false, MX, { { 3, 0, 0, false, false } }, 1, true, "DANE" },
 	{ TLS_PROOF_DANE, EXPIRED, false, MX, { { 3, 1, 1, false, false } }, 1, true, "DANE" },
+	{ TLS_PROOF_DANE, EARLY, false, MX, { { 3, 1, 1, false, false } }, 1, true, "DANE" },
 	{ TLS_PROOF_DANE, OTHER, false, MX, { { 3, 1, 1, false, false } }, 1, true, "DANE" },
 	{ TLS_PROOF_DANE, SELF, false, MX, { { 3, 1, 1, false, false } }, 1, true, "DANE" },
 	{ TLS_PROOF_DANE, GOOD, true, MX, { { 3, 1, 1, false, true } }, 1, false, "no TLSA record matches" },

@@ -136,6 +136,23 @@ ask_sender(const char *user, const char *address)
 	return answer.is_own;
 }
 
+/* What the account of that uid is called. */
+static void
+ask_account(uint32_t uid, char *name, size_t size)
+{
+	static char            buffer[PEER_FRAME_MAX];
+	struct msg_ask_account m = { 10, uid };
+	struct msg_account     answer;
+	struct buf             frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_ask_account_add(&frame, &m);
+	assert_true(msg_account_read(ask(&frame, buffer), &answer));
+	buf_finish(&frame);
+	assert_int_equal(answer.q, 10);
+	assert_true(bytes_to_string(answer.name, name, size));
+}
+
 static int
 ask_route(void)
 {
@@ -204,6 +221,19 @@ test_sender(void **state)
 	assert_false(ask_sender("jo", "no address"));
 }
 
+static void
+smtpd_hears_of_accounts(void **state)
+{
+	char name[64];
+
+	(void)state;
+	begin(ROLE_SMTPD);
+	ask_account(0, name, sizeof name);
+	assert_string_equal(name, "root");
+	ask_account(UINT32_MAX - 1, name, sizeof name);
+	assert_string_equal(name, "");
+}
+
 int
 main(void)
 {
@@ -211,6 +241,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_daily_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sender, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    smtpd_hears_of_accounts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_recipient_just_added, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -86,7 +86,7 @@ plant(struct tree *t, const struct row *rows)
 static void
 read_rows(struct config *c, const struct row *rows, struct buf *printed)
 {
-	static struct tree tree;
+	static struct tree tree; /* large for a stack */
 	struct mistakes    mistakes = { 0 };
 
 	config_from_tree(c, plant(&tree, rows), &mistakes);
@@ -550,6 +550,48 @@ static const struct bad bad[] = {
 	{ { { "route *", "to", { "a" } },
 	      { "route *", "password_file", { "/p" } } },
 	    "f:1: \"password_file\" needs a \"user\"\n" },
+	{ { { "route *", "to", { "{" } } },
+	    "f:1: \"to\" takes 1 to 16 values, not 0\n" },
+	{ { { "route *", "to", { "smart.example", "" } } },
+	    "f:1: \"to\" wants hosts such as \"smart.example.net\", "
+	    "\"[192.0.2.1]\" or \"[smart.example.net]:587\", not \"\"\n" },
+	{ { { "route *", "tls", { "verify" } }, { "route *", "user", { "jo" } },
+	      { "route *", "password_file", { "/p" } } },
+	    "f:1: \"user\" needs a smart host in \"to\"\n" },
+	{ { { "route *", "to", { "a" } }, { "route *", "tls", { "verify" } },
+	      { "route *", "user", { "jo\n" } }, { "route *", "password_file", { "p" } } },
+	    "f:3: \"user\" wants a line of at most 200 printable ASCII characters, "
+	    "not \"jo \"\n"
+	    "f:4: \"password_file\" wants the absolute path of a file, not \"p\"\n" },
+	{ { { "route *", "ot", { "a" } }, { "route *", "passwd_file", { "/p" } },
+	      { "route *", "forward", { "127.0.0.1:53" } } },
+	    "f:1: unknown setting \"ot\"\n"
+	    "f:2: unknown setting \"passwd_file\"; did you mean \"password_file\"?\n"
+	    "f:3: \"forward\" belongs in a block: dns { ... }\n" },
+	{ { { "dns ", "forward", { "resolver.example:53", "127.0.0.1" } },
+	      { "dns ", "anchor", { "root.key" } }, { "dns ", "root_hint", { "/h" } } },
+	    "f:1: \"forward\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not "
+	    "\"resolver.example:53\"\n"
+	    "f:1: \"forward\" wants addresses such as \"127.0.0.1:25\", "
+	    "\"[::1]:25\" or an absolute path (no host names), not "
+	    "\"127.0.0.1\"\n"
+	    "f:2: \"anchor\" wants the absolute path of a file, not \"root.key\"\n"
+	    "f:3: unknown setting \"root_hint\"; did you mean \"root_hints\"?\n" },
+	{ { { "rute *", "to", { "a" } }, { "dsn ", NULL, { NULL } } },
+	    "f:1: unknown block \"rute\"; did you mean \"route\"?\n"
+	    "f:2: unknown block \"dsn\"; did you mean \"dns\"?\n" },
+	{ { { NULL, "remote_conections", { "5" } }, { NULL, "remote_connections", { "0" } },
+	      { NULL, "remote_per_destination", { "1001" } },
+	      { NULL, "remote_timeout", { "2h" } }, { NULL, "connect_timeout", { "0s" } },
+	      { NULL, "delay_warning", { "no" } }, { NULL, "authorities", { "" } } },
+	    "f:1: unknown setting \"remote_conections\"; did you mean \"remote_connections\"?\n"
+	    "f:2: \"remote_connections\" may be 1 to 10000, not \"0\"\n"
+	    "f:3: \"remote_per_destination\" may be 1 to 1000, not \"1001\"\n"
+	    "f:4: \"remote_timeout\" may be 1s to 1h, not \"2h\"\n"
+	    "f:5: \"connect_timeout\" may be 1s to 1h, not \"0s\"\n"
+	    "f:6: \"delay_warning\" wants a time such as 10s, 5min, 1h or 7d, not \"no\"\n"
+	    "f:7: \"authorities\" wants the absolute path of a file, not \"\"\n" },
 	{ { { NULL, "domains", { "example.net" } },
 	      { "route example.net", "to", { "a" } } },
 	    "f:2: mail for \"example.net\" stays here, it is one of the "

@@ -44,21 +44,6 @@ struct run {
 
 /* --- reading a transcript --- */
 
-/* "C" is 1, "R*20" is 20. */
-static uint64_t
-times_of(struct bytes kind)
-{
-	size_t star = bytes_find(kind, '*');
-
-	return star == kind.n ? 1 : setting_number(bytes_from(kind, star + 1));
-}
-
-static struct bytes
-without_blank(struct bytes text)
-{
-	return text.n > 0 && text.p[0] == ' ' ? bytes_from(text, 1) : text;
-}
-
 /* What RETR sends of it, counted byte by byte. */
 static uint64_t
 octets_of(struct bytes stored)

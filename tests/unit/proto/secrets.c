@@ -14,6 +14,7 @@
 
 #include "base/base64.h"
 #include "proto/sasl.h"
+#include "proto/smtp_client.h"
 #include "proto/smtp_server.h"
 
 /* Long, so that buffers grow with it. */
@@ -206,6 +207,110 @@ session(void **state)
 	}
 }
 
+/* --- a session of ours with another server --- */
+
+#define USER_MAX                                                                  \
+	"uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"   \
+	"uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"   \
+	"uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"   \
+	"uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
+
+/* What the server says up to the password; the last of them lets it out. */
+static const struct {
+	const char *user, *replies[4];
+} dialogs[] = {
+	{ "alice", { "250-mx\r\n250 AUTH PLAIN\r\n" } },
+	{ "alice", { "250-mx\r\n250 AUTH LOGIN\r\n", "334\r\n", "334\r\n" } },
+	{ USER_MAX, { "250-mx\r\n250 AUTH PLAIN\r\n", "334\r\n" } },
+};
+
+enum { N_DIALOGS = sizeof dialogs / sizeof *dialogs };
+
+/* At most max octets of what is to be sent, in pieces. */
+static void
+send_some(struct smtp_client *c, size_t piece, size_t max)
+{
+	enum smtp_client_event event;
+
+	do {
+		event = smtp_client_next(c);
+		while (max > 0 && smtp_client_output(c).n > 0) {
+			size_t n = smtp_client_output(c).n;
+
+			n = n < piece ? n : piece;
+			n = n < max ? n : max;
+			max -= n;
+			smtp_client_sent(c, n);
+		}
+	} while (max > 0 && event == SMTP_CLIENT_FLUSH);
+}
+
+/* So many octets of the line with the password go out, then replies come, and it ends. */
+static void
+dialog(size_t i, size_t piece, size_t max)
+{
+	const struct smtp_client_policy ours = {
+		.hostname = BYTES("client.example"),
+		.tls = SMTP_CLIENT_TLS_ALREADY,
+		.user = bytes_of(dialogs[i].user),
+		.password = BYTES(PASSWORD),
+	};
+	struct smtp_client *c = smtp_client_new(&ours);
+
+	assert_non_null(c);
+	smtp_client_feed(c, BYTES("220 mx\r\n"));
+	send_some(c, piece, SIZE_MAX);
+	for (size_t n = 0; dialogs[i].replies[n]; n++) {
+		bool is_last = dialogs[i].replies[n + 1] == NULL;
+
+		smtp_client_feed(c, bytes_of(dialogs[i].replies[n]));
+		send_some(c, piece, is_last ? max : SIZE_MAX);
+	}
+	smtp_client_feed(c, BYTES("235 ok\r\n"));
+	send_some(c, piece, max > 0 ? SIZE_MAX : 0);
+	/* a server that accepts it too early does not make the buffer grow */
+	assert_int_equal(smtp_client_next(c),
+	    max == 0 ? SMTP_CLIENT_FLUSH : SMTP_CLIENT_IDLE);
+	smtp_client_free(c);
+}
+
+/* The coding of PLAIN depends on what stands in front of the password. */
+static void
+prepare_plain(struct bytes user)
+{
+	struct buf message;
+
+	buf_init(&message, 1000);
+	buf_room(&message, 1000);
+	buf_add_char(&message, '\0');
+	buf_add_bytes(&message, user);
+	buf_add_char(&message, '\0');
+	buf_add_string(&message, PASSWORD);
+	encode(plain, sizeof plain, buf_bytes(&message));
+	buf_wipe(&message);
+	memcpy(plain_piece, plain + strlen(plain) - 60, sizeof plain_piece - 1);
+}
+
+static void
+client(void **state)
+{
+	static const size_t pieces[] = { 1, 50, 5000 };
+	static const size_t most[] = { 0, 1, 100, SIZE_MAX };
+
+	(void)state;
+	prepare();
+	for (size_t i = 0; i < N_DIALOGS * 12; i++) {
+		size_t piece = pieces[i / 4 % 3], max = most[i % 4];
+
+		prepare_plain(bytes_of(dialogs[i / 12].user));
+		n_leaks = 0;
+		dialog(i / 12, piece, max);
+		if (n_leaks > 0)
+			fail_msg("dialog %zu, pieces of %zu, %zu: %zu", i / 12, piece,
+			    max, n_leaks);
+	}
+}
+
 int
 main(void)
 {
@@ -213,6 +318,7 @@ main(void)
 		cmocka_unit_test(the_watch_sees),
 		cmocka_unit_test(sasl),
 		cmocka_unit_test(session),
+		cmocka_unit_test(client),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,8 +120,8 @@ take_line(struct script *s, struct bytes line)
 {
 	size_t       colon = bytes_find(line, ':');
 	struct bytes kind = bytes_first(line, colon);
-	struct bytes text = bytes_from(line, colon + 1);
-	uint64_t     times = 1;
+	struct bytes text = without_blank(bytes_from(line, colon + 1));
+	uint64_t     times;
 
 	if (line.n == 0)
 		return;
@@ -130,8 +130,6 @@ take_line(struct script *s, struct bytes line)
 		return;
 	}
 	assert_true(colon < line.n && !s->closes);
-	if (text.n > 0 && text.p[0] == ' ')
-		text = bytes_from(text, 1);
 	switch (line.p[0]) {
 	case 'C':
 		buf_addf(&s->client, "%.*s\r\n", BYTES_ARG(text));
@@ -151,9 +149,7 @@ take_line(struct script *s, struct bytes line)
 		s->closes = true;
 		break;
 	case 'R':
-		if (kind.n > 2)
-			times = setting_number(bytes_from(kind, 2));
-		while (times-- > 0)
+		for (times = times_of(kind); times > 0; times--)
 			add_raw(&s->client, text);
 		break;
 	default:

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "remote/itinerary.h"
 
 enum { ARENA_MAX = 64 * 1024 };
@@ -25,7 +27,11 @@ static struct config_route routes[] = {
 	    .to = TO(BYTES_INIT("")) },
 	{ .domain = BYTES_INIT("login.example"), .tls = ROUTE_TLS_VERIFY,
 	    .to = TO(BYTES_INIT("smart.example")), .user = BYTES_INIT("joe") },
+	{ .domain = BYTES_INIT("secret.example"), .tls = ROUTE_TLS_VERIFY,
+	    .to = TO(BYTES_INIT("smart.example")), .user = BYTES_INIT("joe") },
 };
+
+static const struct bytes passwords = BYTES_INIT("secret.example open sesame\n");
 
 static const struct config config = {
 	.hostname = BYTES_INIT("out.near.example"),
@@ -70,7 +76,7 @@ hops(void **state)
 
 		arena_init(&arena, ARENA_MAX);
 		buf_init(&b, 1024);
-		assert_int_equal(itinerary_of(&config, bytes_of(rows[i].domain),
+		assert_int_equal(itinerary_of(&config, passwords, bytes_of(rows[i].domain),
 		                     &arena, &to), rows[i].result);
 		if (rows[i].result == ITINERARY_OK) {
 			for (size_t k = 0; k < to.n_hops; k++)
@@ -110,13 +116,34 @@ keys(void **state)
 		struct arena     arena;
 
 		arena_init(&arena, ARENA_MAX);
-		assert_int_equal(itinerary_of(&config, bytes_of(rows[i].a), &arena, &a),
+		assert_int_equal(itinerary_of(&config, passwords, bytes_of(rows[i].a), &arena, &a),
 		    ITINERARY_OK);
-		assert_int_equal(itinerary_of(&config, bytes_of(rows[i].b), &arena, &b),
+		assert_int_equal(itinerary_of(&config, passwords, bytes_of(rows[i].b), &arena, &b),
 		    ITINERARY_OK);
 		assert_int_equal(bytes_equal(a.key, b.key), rows[i].is_same);
 		arena_finish(&arena);
 	}
+}
+
+/* It goes with its route and with no other, and stays where it was. */
+static void
+password(void **state)
+{
+	struct itinerary to;
+	struct arena     arena;
+
+	(void)state;
+	arena_init(&arena, ARENA_MAX);
+	assert_int_equal(itinerary_of(&config, passwords, BYTES("secret.example"),
+	    &arena, &to), ITINERARY_OK);
+	assert_true(bytes_equal(to.user, BYTES("joe")));
+	assert_true(bytes_equal(to.password, BYTES("open sesame")));
+	assert_ptr_equal(to.password.p, passwords.p + strlen("secret.example "));
+	assert_int_equal(itinerary_of(&config, passwords, BYTES("one.example"),
+	    &arena, &to), ITINERARY_OK);
+	assert_int_equal(to.user.n, 0);
+	assert_int_equal(to.password.n, 0);
+	arena_finish(&arena);
 }
 
 int
@@ -125,6 +152,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hops),
 		cmocka_unit_test(keys),
+		cmocka_unit_test(password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,16 @@ on_recipient(enum recipient_answer answer, void *context)
 }
 
 static void
+on_account(bool try_later, struct bytes name, void *context)
+{
+	struct told *told = context;
+
+	count(told);
+	told->try_later = try_later;
+	bytes_to_string(name, told->user, sizeof told->user);
+}
+
+static void
 on_route(const struct route *route, void *context)
 {
 	struct told *told = context;
@@ -350,6 +360,35 @@ connect_answers(void **state)
 		assert_int_equal(w.told[i].allowed, rows[i].allowed == 1);
 		assert_int_equal(w.told[i].inside, rows[i].inside == 1);
 	}
+	close_world();
+}
+
+static void
+account_answers(void **state)
+{
+	struct msg_ask_account m;
+	struct bytes           frame;
+	struct buf             answer;
+
+	(void)state;
+	open_connected();
+	asked(lookup_account(w.client, 33, on_account, &w.told[0]), 0);
+	asked(lookup_account(w.client, 34, on_account, &w.told[1]), 1);
+	assert_true(receive(MSG_ASK_ACCOUNT, &frame));
+	assert_true(msg_ask_account_read(frame, &m));
+	assert_int_equal(m.uid, 33);
+	buf_init(&answer, FRAME_MAX);
+	msg_account_add(&answer, &(struct msg_account){ m.q, BYTES("www-data") });
+	assert_true(peer_send_blocking(w.lookup, buf_bytes(&answer), NULL, 0));
+	buf_finish(&answer);
+	turn();
+	assert_int_equal(w.told[0].times, 1);
+	assert_false(w.told[0].try_later);
+	assert_string_equal(w.told[0].user, "www-data");
+	close(w.lookup);
+	turn();
+	assert_int_equal(w.told[1].times, 1);
+	assert_true(w.told[1].try_later);
 	close_world();
 }
 
@@ -665,6 +704,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_out_of_order),
 		cmocka_unit_test(connect_answers),
+		cmocka_unit_test(account_answers),
 		cmocka_unit_test(lookup_dies),
 		cmocka_unit_test(asked_of_the_dead),
 		cmocka_unit_test(lookup_is_replaced),
