@@ -287,7 +287,7 @@ smtp_client_secured(struct smtp_client *c, bool ok, struct bytes why)
 		return;
 	}
 	if (is_injected) {
-		smtp_client_end(c, SMTP_CLIENT_FAULT_TLS, STATUS(4, 7, 0),
+		smtp_client_end(c, SMTP_CLIENT_FAULT_TLS, STATUS(4, 7, 5),
 		    BYTES("something stood behind the reply to STARTTLS, in the clear"));
 		return;
 	}

@@ -9,6 +9,8 @@
 #include "io/peer.h"
 #include "proto/message.h"
 #include "queue/agents.h"
+#include "queue/extension.h"
+#include "queue/landing.h"
 #include "queue/schedule_inside.h"
 
 enum {
@@ -180,7 +182,7 @@ on_hello(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 			return false;
 		if (schedule_find(a->schedule, &id, recipient))
 			return false; /* two of them at the same */
-		f = schedule_extend(a->schedule, a, &id, recipient);
+		f = extension_begin(a->schedule, a, &id, recipient);
 		if (f == NULL)
 			return false;
 		flight_ring_add(&a->delivering, f);
@@ -253,7 +255,7 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	outcome = read_outcome(f, &m);
 	if (a->kind == AGENT_REMOTE)
 		share_learn(f->share, outcome.kind);
-	schedule_outcome(f, &outcome);
+	landing_outcome(f, &outcome);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "io/log.h"
+#include "queue/landing.h"
 #include "queue/schedule_inside.h"
 #include "service/service.h"
 
@@ -67,9 +68,9 @@ agents_deliver_for(struct agents *a, const struct msg_deliver_for *m)
 		if (u->agent)
 			agent_deliver(u->agent, f);
 		else if (m->result == WANT_NO_USER)
-			schedule_fail(f, STATUS(5, 1, 1), m->text);
+			landing_fail(f, STATUS(5, 1, 1), m->text);
 		else
-			schedule_try_soon(f, m->text.n
+			landing_try_soon(f, m->text.n
 			        ? m->text
 			        : BYTES("it ended before it began"));
 	}
@@ -120,7 +121,7 @@ void
 agents_send(struct agents *a, struct flight *f)
 {
 	if (a->is_stopping) {
-		schedule_release(f, false);
+		landing_release(f, false);
 		return;
 	}
 	if (a->remote) {
@@ -137,7 +138,7 @@ release_all(struct flight *ring)
 	struct flight *f;
 
 	while ((f = flight_ring_first(ring)) != NULL)
-		schedule_release(f, false);
+		landing_release(f, false);
 }
 
 /* They may have been delivered unreported. */
@@ -151,7 +152,7 @@ release_delivering(struct agent *agent)
 			f->agent = NULL; /* it is released once it is extended */
 			flight_ring_leave(f);
 		} else {
-			schedule_release(f, true);
+			landing_release(f, true);
 		}
 	}
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mail/directory.h"
+#include "queue/landing.h"
 #include "queue/schedule_inside.h"
 #include "service/lookup_client.h"
 
@@ -45,10 +46,10 @@ expand(struct flight *f, const struct route *route)
 		if (!add_target(f, route, i, &list[i]))
 			list = NULL;
 	if (list == NULL || end.reverse_path.p == NULL) {
-		schedule_try_soon(f, BYTES("no memory for an alias"));
+		landing_try_soon(f, BYTES("no memory for an alias"));
 		return;
 	}
-	schedule_finish(f, &end);
+	landing_finish(f, &end);
 }
 
 static void
@@ -58,7 +59,7 @@ deliver(struct flight *f, const struct route *route)
 	if (f->extension.p == NULL ||
 	    !bytes_to_string(route->user, f->user, sizeof f->user) ||
 	    !agents_deliver(&f->schedule->agents, f))
-		schedule_try_soon(f, BYTES("no memory for a user"));
+		landing_try_soon(f, BYTES("no memory for a user"));
 }
 
 static void
@@ -68,17 +69,17 @@ on_route(const struct route *route, void *context)
 
 	f->question = NULL;
 	if (route == NULL) {
-		schedule_try_soon(f, BYTES("lookup was restarted"));
+		landing_try_soon(f, BYTES("lookup was restarted"));
 		return;
 	}
 	if (f->body < 0 &&
 	    (route->kind == ROUTE_USER || route->kind == ROUTE_NOT_OURS)) {
-		schedule_try_soon(f, BYTES("its body cannot be read"));
+		landing_try_soon(f, BYTES("its body cannot be read"));
 		return;
 	}
 	switch (route->kind) {
 	case ROUTE_UNKNOWN_USER:
-		schedule_fail(f, STATUS(5, 1, 1), BYTES("no such user here"));
+		landing_fail(f, STATUS(5, 1, 1), BYTES("no such user here"));
 		break;
 	case ROUTE_NOT_OURS:
 		f->is_remote = true;
@@ -100,5 +101,5 @@ routing_ask(struct flight *f)
 	f->question = lookup_route(
 	    f->schedule->lookup, f->lease.address, on_route, f);
 	if (f->question == NULL)
-		schedule_try_soon(f, BYTES("no memory for a question"));
+		landing_try_soon(f, BYTES("no memory for a question"));
 }

@@ -139,6 +139,17 @@ def test_stop_does_not_wait_for_others_of_a_message(new_house):
     read_only(house)
 
 
+def test_what_cannot_be_told_is_not_over(new_house):
+    """A path of such a length comes from nobody, and no notification can be made for it."""
+    house = new_house().start()
+    house.submit([f"gone@{OURS}", ALICE], sender="a" * 2000 + "@far.example")
+    house.wait_mail()
+    kept = lambda: [(row["attempts"], row["address"]) for row in house.rows()]
+    assert wait_until(lambda: kept() == [(1, f"gone@{OURS}".encode())])
+    assert house.log_lines("no notification of")
+    assert not house.log_lines("ev=bounce")
+
+
 # ---- nobody to tell ----
 
 

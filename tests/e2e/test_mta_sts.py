@@ -631,6 +631,7 @@ def test_garbled_question(house):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("AMPEL_SLOW"), reason="takes more than a minute: AMPEL_SLOW=1")
 def test_slow_servers(house, web, keys):
     """
     They get a minute. Meanwhile they take all the places there are, but what is known stays

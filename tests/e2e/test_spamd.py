@@ -1,5 +1,6 @@
 """The three colours with a real spamd."""
 
+import email.utils
 import re
 import socket
 import time
@@ -13,7 +14,8 @@ from wire import Wire
 
 HEAD = (
     b"From: A Sender <sender@client.example>\r\nTo: alice@mx.example\r\nSubject: hello\r\n"
-    b"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <one@client.example>\r\n"
+    # now: SpamAssassin has rules for dates that are not
+    b"Date: " + email.utils.formatdate().encode() + b"\r\nMessage-ID: <one@client.example>\r\n"
 )
 GREEN = HEAD + b"\r\nplease-be-green\r\n"
 YELLOW = HEAD + b"\r\nplease-be-yellow\r\n"
