@@ -1,143 +1,19 @@
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "ampel/ask.h"
 #include "ampel/command.h"
 #include "ampel/config_load.h"
 #include "ampel/output.h"
+#include "ampel/queue_door.h"
 #include "ampel/queue_shape.h"
 #include "base/buf.h"
 #include "base/printable.h"
 #include "io/clock.h"
 #include "io/file.h"
-#include "io/memfile.h"
-#include "io/peer.h"
 #include "mail/date.h"
 #include "mail/id.h"
-
-enum { PAGE = 100 };
-
-struct queue_door {
-	int   socket;
-	char *buffer; /* of FRAME_MAX bytes */
-};
-
-/* --- the conversation --- */
-
-/* The queue itself, by way of the supervisor. 0, or the exit code, said why. */
-static int
-open_door(const struct config *config, struct queue_door *d)
-{
-	int             fds[FRAME_DESCRIPTORS], code = EX_LATER;
-	int             supervisor = ask_connect(config, NULL);
-	struct bytes    frame;
-	struct msg_done m;
-
-	if (supervisor < 0) {
-		fprintf(stderr, "ampel: the server does not run (%s)\n",
-		    strerror(errno));
-		return EX_ABSENT;
-	}
-	d->buffer = malloc(FRAME_MAX);
-	d->socket = -1;
-	if (d->buffer && ask_send(supervisor, VERB_QUEUE, NULL, 0) &&
-	    ask_receive(supervisor, d->buffer, &frame, fds) &&
-	    msg_done_read(frame, &m)) {
-		d->socket = fds[0];
-		code = m.exit_code;
-		if (code)
-			fprintf(stderr, "ampel: %.*s\n", BYTES_ARG(m.text));
-	}
-	close(supervisor);
-	return d->socket >= 0 ? EX_GOOD : code ? code : EX_LATER;
-}
-
-static void
-close_door(struct queue_door *d)
-{
-	free(d->buffer);
-	if (d->socket >= 0)
-		close(d->socket);
-}
-
-/* Send a frame, read its DONE and show what it says. *fd is the descriptor that came, or -1. */
-static int
-ask_done(struct queue_door *d, const struct buf *frame, int *fd)
-{
-	int             fds[FRAME_DESCRIPTORS];
-	struct bytes    answer;
-	struct msg_done m;
-
-	*fd = -1;
-	if (!peer_send_blocking(d->socket, buf_bytes(frame), NULL, 0) ||
-	    !ask_receive(d->socket, d->buffer, &answer, fds) ||
-	    !msg_done_read(answer, &m)) {
-		fprintf(stderr, "ampel: the queue ended meanwhile\n");
-		return EX_LATER;
-	}
-	*fd = fds[0];
-	if (m.exit_code)
-		fprintf(stderr, "ampel: %.*s\n", BYTES_ARG(m.text));
-	else if (m.text.n > 0)
-		printf("%.*s\n", BYTES_ARG(m.text));
-	return m.exit_code;
-}
-
-/* --- rows --- */
-
-typedef void row_shown(const struct msg_row *row, void *context);
-
-/* One page behind *after, which moves on. The number of rows, -1 at an error. */
-static int
-read_page(struct queue_door *d, struct buf *after, row_shown *show,
-    void *context)
-{
-	struct msg_ask_rows ask = { buf_bytes(after), PAGE };
-	int                 fds[FRAME_DESCRIPTORS], n = 0;
-	struct bytes        answer;
-	struct msg_done     done;
-	struct msg_row      row;
-	struct buf          frame;
-	bool                sent;
-
-	buf_init(&frame, FRAME_MAX);
-	msg_ask_rows_add(&frame, &ask);
-	sent = peer_send_blocking(d->socket, buf_bytes(&frame), NULL, 0);
-	buf_finish(&frame);
-	if (!sent)
-		return -1;
-	while (ask_receive(d->socket, d->buffer, &answer, fds)) {
-		if (msg_done_read(answer, &done))
-			return n;
-		if (!msg_row_read(answer, &row))
-			return -1;
-		buf_clear(after);
-		buf_add_bytes(after, row.id);
-		frame_add_u32(after, row.recipient);
-		show(&row, context);
-		n++;
-	}
-	return -1;
-}
-
-static int
-for_each_row(struct queue_door *d, row_shown *show, void *context)
-{
-	struct buf after;
-	int        n;
-
-	buf_init(&after, 64);
-	while ((n = read_page(d, &after, show, context)) == PAGE)
-		;
-	buf_finish(&after);
-	if (n >= 0)
-		return EX_GOOD;
-	fprintf(stderr, "ampel: the queue ended meanwhile\n");
-	return EX_LATER;
-}
 
 static const char *
 state_name(uint8_t state)
@@ -205,7 +81,8 @@ struct listing {
 	size_t           n;
 };
 
-static void
+/* Of one message: until another begins. */
+static bool
 show_row(const struct msg_row *row, void *context)
 {
 	struct listing *l = context;
@@ -213,7 +90,7 @@ show_row(const struct msg_row *row, void *context)
 	struct buf      line;
 
 	if (l->only && !id_equal(l->only, &id))
-		return;
+		return false;
 	l->n++;
 	buf_init(&line, FRAME_MAX);
 	if (l->json)
@@ -222,6 +99,7 @@ show_row(const struct msg_row *row, void *context)
 		add_text_row(&line, row);
 	puts(buf_string(&line));
 	buf_finish(&line);
+	return true;
 }
 
 /* --- the words behind "queue" --- */
@@ -230,7 +108,7 @@ static int
 do_list(struct queue_door *d, const struct command *c, const struct id *id)
 {
 	struct listing l = { .json = c->json, .only = id };
-	int            code = for_each_row(d, show_row, &l);
+	int            code = queue_door_rows(d, id, show_row, &l);
 
 	if (code == EX_GOOD && l.n == 0 && !c->json && id == NULL)
 		puts("the queue is empty");
@@ -248,24 +126,25 @@ struct shaping {
 };
 
 /* What is held waits for nobody but the administrator. */
-static void
+static bool
 shape_row(const struct msg_row *row, void *context)
 {
 	struct shaping *s = context;
 	uint64_t        age_ms = 0;
 
-	if (row->state == ROW_HELD || s->failed)
-		return;
+	if (row->state == ROW_HELD)
+		return true;
 	if (s->now_ms > row->arrival_ms)
 		age_ms = s->now_ms - row->arrival_ms;
 	s->failed = !queue_shape_add(&s->shape, row->address, age_ms);
+	return !s->failed;
 }
 
 static int
 do_shape(struct queue_door *d, const struct command *c)
 {
 	struct shaping s = { .now_ms = clock_now_ms() };
-	int            code = for_each_row(d, shape_row, &s);
+	int            code = queue_door_rows(d, NULL, shape_row, &s);
 
 	if (s.failed)
 		code = output_complain(EX_LATER, "the shape", "no memory");
@@ -287,7 +166,7 @@ do_cat(struct queue_door *d, const struct id *id)
 
 	buf_init(&frame, FRAME_MAX);
 	msg_ask_body_add(&frame, &m);
-	code = ask_done(d, &frame, &fd);
+	code = queue_door_ask(d, &frame, &fd);
 	buf_finish(&frame);
 	if (fd < 0)
 		return code ? code : EX_BAD;
@@ -316,7 +195,7 @@ do_action(struct queue_door *d, enum queue_action action, const struct id *id)
 
 	buf_init(&frame, FRAME_MAX);
 	msg_ask_action_add(&frame, &m);
-	code = ask_done(d, &frame, &fd);
+	code = queue_door_ask(d, &frame, &fd);
 	buf_finish(&frame);
 	if (fd >= 0)
 		close(fd);
@@ -349,7 +228,7 @@ run_word(const struct command *c, size_t w, const struct id *id)
 
 	if (config == NULL)
 		return EX_CONFIG_BAD;
-	code = open_door(config, &d);
+	code = queue_door_open(config, &d);
 	config_free(config);
 	if (code == EX_GOOD)
 		switch (words[w].what) {
@@ -369,7 +248,7 @@ run_word(const struct command *c, size_t w, const struct id *id)
 			code = do_action(&d, words[w].action, id);
 			break;
 		}
-	close_door(&d);
+	queue_door_close(&d);
 	return code;
 }
 

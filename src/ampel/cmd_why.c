@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ampel/command.h"
 #include "ampel/config_load.h"
@@ -111,6 +112,8 @@ read_files(struct story *s, struct bytes path)
 static int
 read_logs(struct story *s, const struct config *config, const char *named)
 {
+	char path[PATHS_MAX];
+
 	if (named && strcmp(named, "-") == 0) {
 		read_log(s, stdin);
 		return EX_GOOD;
@@ -121,6 +124,9 @@ read_logs(struct story *s, const struct config *config, const char *named)
 		return read_files(s, bytes_of(syslog_file));
 	if (!bytes_equal(config->log, BYTES("stderr")))
 		return read_files(s, config->log);
+	/* a server in the background has put it there */
+	if (paths_get(config, PATH_LOG, BYTES(""), path) && access(path, F_OK) == 0)
+		return read_files(s, bytes_of(path));
 	fprintf(stderr,
 	    "ampel: the log goes to stderr; where it is kept says --log FILE, or: "
 	    "journalctl -o short-iso -u ampel | ampel why %s --log -\n", s->text);

@@ -51,6 +51,8 @@ queue_door_ask(struct queue_door *d, const struct buf *frame, int *fd)
 	*fd = fds[0];
 	if (m.exit_code)
 		fprintf(stderr, "ampel: %.*s\n", BYTES_ARG(m.text));
+	else if (m.text.n > 0)
+		printf("%.*s\n", BYTES_ARG(m.text));
 	return m.exit_code;
 }
 

@@ -19,7 +19,7 @@ struct queue_door {
 int  queue_door_open(const struct config *config, struct queue_door *d);
 void queue_door_close(struct queue_door *d);
 
-/* Send a frame and read its DONE; its exit code. *fd is the descriptor that came, or -1. */
+/* Send a frame, read its DONE and show what it says; its exit code. *fd is the descriptor that came, or -1. */
 int queue_door_ask(struct queue_door *d, const struct buf *frame, int *fd);
 
 /* False: enough. The row's views live for the call. */

@@ -49,6 +49,7 @@ static const struct sentence sentences[] = {
 	    { ", by message ", "new" } } },
 	{ "success", { { "its sender is told that it arrived: ", "to" },
 	    { ", by message ", "new" } } },
+	{ "discarded", { { "nobody is told any more: it was for ", "to" } } },
 	{ "double-bounce", { { "its sender cannot be told; this is: ", "to" },
 	    { ", by message ", "new" } } },
 };

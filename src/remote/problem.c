@@ -98,6 +98,7 @@ problem_outcome_of_down(
 	if (o.status.class != 4)
 		o.status = STATUS(4, 4, 1);
 	o.text = bytes_of(text);
+	o.host = BYTES(""); /* it was not asked about this one; the text names it */
 	o.is_reply = false;
 	o.is_down = true;
 	return o;

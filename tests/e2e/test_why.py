@@ -92,3 +92,21 @@ def test_forged_fields_do_not_tell_stories(server):
     server.wait_for_log(f"id={victim}", "ev=delivered")
     done = why(server, victim, "--log", str(server.log_path))
     assert "failed" not in done.stdout
+
+
+def test_log_of_a_server_in_the_background_is_found(server):
+    """It lies in the state folder, and so does the one before it."""
+    ident = send(server, "alice@mx.example")
+    server.wait_for_log(f"id={ident}", "ev=delivered")
+    place = server.root / "lib" / "log"
+    first, second = server.log_lines(f"id={ident}")
+    place.with_name("log.1").write_text(first + "\n")
+    place.write_text(second + "\n")
+    try:
+        told = why(server, ident).stdout
+    finally:
+        place.unlink()
+        place.with_name("log.1").unlink()
+    assert told.index("accepted from") < told.index("delivered <alice@mx.example>")
+    done = why(server, ident)
+    assert "the log goes to stderr" in done.stderr
