@@ -142,7 +142,7 @@ def unit_tests(tally, folder):
     }
     argv = ["meson", "test", "-C", folder, "--no-rebuild", "--print-errorlogs"]
     junit = ROOT / folder / "meson-logs" / "testlog.junit.xml"
-    counted(tally, f"unit tests {folder}", argv, junit, 300, env)
+    counted(tally, f"unit tests {folder}", argv, junit, 420, env)
 
 
 def compilers(tally):

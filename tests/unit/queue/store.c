@@ -1039,7 +1039,7 @@ given_many(struct store *s, unsigned number, size_t n, const char *domain)
 static void
 leases_are_bounded_and_nothing_is_hidden(void **state)
 {
-	enum { EACH = 5000, ALL = 2 * EACH };
+	enum { EACH = 2500, ALL = 2 * EACH };
 	struct fixture     *f = *state;
 	struct store_lease *l = calloc(ALL, sizeof *l);
 	size_t              n, done = 0;
@@ -1159,7 +1159,7 @@ a_new_message_passes_a_blocked_backlog(void **state)
 	struct fixture    *f = *state;
 	struct store_lease l[8];
 
-	given_many(f->s, 1, 10000, "blocked.example");
+	given_many(f->s, 1, 5000, "blocked.example");
 	assert_int_equal(lease_limited(f, "blocked.example", 0, 9, l, 8), 0);
 	for (int life = 0; life < 2; life++) {
 		for (unsigned i = 10; i < 100; i++) {
@@ -1194,7 +1194,7 @@ what_waits_behind_a_backlog_goes_on(void **state)
 	struct store_lease l[64];
 	size_t             n, done = 0;
 
-	given_many(f->s, 1, 6000, "blocked.example");
+	given_many(f->s, 1, 4600, "blocked.example");
 	given_many(f->s, 2, OTHERS, "slow.example");
 	fixture_reopen(f);
 	for (int calls = 0; calls < 4000 && done < OTHERS; calls++) {
@@ -1217,7 +1217,7 @@ expanded_ones_pass_a_blocked_backlog(void **state)
 	struct fixture    *f = *state;
 	struct store_lease l[8];
 
-	given_many(f->s, 1, 10000, "blocked.example");
+	given_many(f->s, 1, 5000, "blocked.example");
 	given(f->s, 2, "list@free.example", NULL);
 	assert_int_equal(lease_limited(f, "blocked.example", 0, 9, l, 8), 1);
 	assert_int_equal(expand(f->s, l[0].token, "owner@free.example",
