@@ -1194,7 +1194,7 @@ what_waits_behind_a_backlog_goes_on(void **state)
 	struct store_lease l[64];
 	size_t             n, done = 0;
 
-	given_many(f->s, 1, 4600, "blocked.example");
+	given_many(f->s, 1, 6000, "blocked.example");
 	given_many(f->s, 2, OTHERS, "slow.example");
 	fixture_reopen(f);
 	for (int calls = 0; calls < 4000 && done < OTHERS; calls++) {
