@@ -1008,10 +1008,22 @@ a_full_disk_is_unknown_and_passes(void **state)
 
 /* ---- many ---- */
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
+static const bool is_sanitized = IS_SANITIZED;
+
 /* One message to n recipients userN@domain; due at NOW. */
 static void
 given_many(struct store *s, unsigned number, size_t n, const char *domain)
 {
+	if (is_sanitized && n > STORE_LEASES_MAX)
+		skip(); /* minutes there; the plain build has it */
 	struct envelope_recipient *to = calloc(n, sizeof *to);
 	char(*text)[64] = calloc(n, sizeof *text);
 	struct envelope e = { .id = id_number(number),
