@@ -317,7 +317,6 @@ take_reply(struct smtp_client *c)
 	const struct awaited *a;
 	smtp_client_taker    *take;
 
-	c->n_replies++;
 	if (c->reply.code == 421) {
 		smtp_client_end_by_reply(c, SMTP_CLIENT_FAULT_TEMPORARY);
 		return;
@@ -467,12 +466,6 @@ struct bytes
 smtp_client_server_name(const struct smtp_client *c)
 {
 	return bytes_of(c->server_name);
-}
-
-unsigned
-smtp_client_replies(const struct smtp_client *c)
-{
-	return c->n_replies;
 }
 
 unsigned

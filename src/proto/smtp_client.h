@@ -176,8 +176,6 @@ bool                   smtp_client_fault_is_reply(const struct smtp_client *c);
 bool     smtp_client_has_starttls(const struct smtp_client *c);
 /* As it calls itself in its reply to EHLO or HELO; "" before that, or when it is no host name. As long as c. */
 struct bytes smtp_client_server_name(const struct smtp_client *c);
-/* Complete replies that came: with each one the deadline begins anew. */
-unsigned smtp_client_replies(const struct smtp_client *c);
 /* Transactions that it has ended well. */
 unsigned smtp_client_transactions(const struct smtp_client *c);
 

@@ -101,7 +101,6 @@ struct smtp_client {
 	struct status                  fault_status;
 	bool                           fault_is_reply;
 	unsigned                       n_transactions; /* that ended well */
-	unsigned                       n_replies;
 	char                           server_name[SMTP_CLIENT_NAME_MAX + 1];
 	bool                           is_secure;
 	bool                           is_injected; /* input before the handshake */

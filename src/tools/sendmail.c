@@ -260,7 +260,6 @@ deliver(void)
 	char                 why[WHY];
 	int                  code;
 
-	sendmail_message_init(&job.message);
 	if (!sendmail_message_read(
 	        &job.message, STDIN_FILENO, job.options.ignores_dots))
 		return complain(EX_IOERR, "cannot read the message: %s",
@@ -304,13 +303,18 @@ int
 main(int argc, char **argv)
 {
 	const char *mistake = "";
+	int         code;
 
 	if (!sendmail_options_read(&job.options, argc, argv, &mistake))
 		return complain(EX_USAGE, "%s: not an option here, or its value is "
 		    "wrong; see sendmail(8)", mistake);
 	switch (job.options.mode) {
 	case SENDMAIL_DELIVER:
-		return deliver();
+		sendmail_message_init(&job.message);
+		code = deliver();
+		sendmail_message_finish(&job.message);
+		free(job.recipients);
+		return code;
 	case SENDMAIL_SMTP:
 		return sendmail_relay_smtp();
 	case SENDMAIL_VERIFY:

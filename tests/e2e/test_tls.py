@@ -244,10 +244,12 @@ PARTS = [] if IS_ALL else ["-p", "-s", "-f", "-P", "-S", "-U"]
 HARMLESS = ("OK", "INFO", "LOW", "DEBUG")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("listener", LOOKED_AT)
-def test_testssl_finds_nothing_above_low(server, listener, tmp_path):
-    out = tmp_path / "out.json"
+# It says so when a connection of its own took too long: then nothing is known, and it is asked again.
+UNKNOWN = "check failed because of connect problem"
+
+
+def run_testssl(server, listener, out):
+    out.unlink(missing_ok=True)
     starttls = ["-t", "smtp"] if listener in ("smtp", "submission") else []
     subprocess.run(
         ["testssl", "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1",
@@ -257,7 +259,15 @@ def test_testssl_finds_nothing_above_low(server, listener, tmp_path):
         timeout=580,
         check=False,
     )  # fmt: skip
-    found = json.loads(out.read_text())
+    return json.loads(out.read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("listener", LOOKED_AT)
+def test_testssl_finds_nothing_above_low(server, listener, tmp_path):
+    found = run_testssl(server, listener, tmp_path / "out.json")
+    if any(UNKNOWN in f["finding"] for f in found):
+        found = run_testssl(server, listener, tmp_path / "out.json")
     assert len(found) > 40, "it did not run to its end"
     bad = [
         f"{f['severity']} {f['id']}: {f['finding']}"
