@@ -5,7 +5,7 @@
  * The file comes into being beside PIDFILE, complete, and takes its name at once. With -l or -r
  * two that start at the same time never both run:
  *
- *  1. Where there is no PIDFILE the new file gets that name by link(2), which one of them can do.
+ *  1. Where there is no PIDFILE the new file is moved there, which one of them can do.
  *  2. Where there is one, only who holds its lock, and then sees that it still has the name, may
  *     put the new file in its place.
  *  3. With -l the new file is locked before it has the name, and stays so.
@@ -218,10 +218,8 @@ claim_name(void)
 	}
 	if (errno != ENOENT)
 		return CLAIM_TROUBLE;
-	if (link(job.fresh, job.path) == 0) {
-		unlink(job.fresh);
+	if (file_move(AT_FDCWD, job.fresh, AT_FDCWD, job.path) == 0)
 		return CLAIM_DONE;
-	}
 	return errno == EEXIST ? CLAIM_AGAIN : CLAIM_TROUBLE;
 }
 
