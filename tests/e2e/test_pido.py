@@ -373,6 +373,13 @@ def test_refuses_for_the_process_of_another(folder):
     failed(done, RUNNING, f"process {os.getpid()} is running")
 
 
+def test_zombie_is_not_alive(folder, start):
+    first = start("a.pid", "true")
+    state = f"/proc/{first.pid}/stat"
+    assert wait_until(lambda: open(state).read().rpartition(")")[2].split()[0] == "Z")
+    assert run(folder, "-r", "a.pid", "echo", "x").stdout == "x\n"
+
+
 def test_own_number_is_left_from_before(folder):
     line = f'echo $$ >a.pid; exec "{PROGRAM}" -r a.pid echo x'
     assert run(folder, "-c", line, program="sh").stdout == "x\n"
@@ -508,7 +515,8 @@ def test_lock_of_a_file_that_has_lost_its_name(folder, option):
         assert fast.poll() is None and recorded(old) == fast.pid
         assert old.stat().st_ino != before
     finally:
-        os.killpg(slow.pid, signal.SIGKILL)
+        if slow.poll() is None:
+            os.killpg(slow.pid, signal.SIGKILL)
         slow.communicate()
         if fast:
             fast.kill()
