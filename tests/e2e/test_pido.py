@@ -502,6 +502,7 @@ def test_lock_of_a_file_that_has_lost_its_name(folder, option):
     slow = subprocess.Popen(
         ["strace", "-o", folder / "trace", *hold_up, PROGRAM, option, "a.pid", *SLEEP],
         cwd=folder,
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # which needs ptrace for itself
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
