@@ -73,7 +73,9 @@ def examples():
 
 def matches(printed, expected):
     """What the shell says of jobs that were killed does not count: it depends on the moment."""
-    printed = re.sub(r"^(Terminated|Killed) *\n", "", printed, flags=re.M)
+    printed, expected = (
+        re.sub(r"^(Terminated|Killed) *\n", "", text, flags=re.M) for text in (printed, expected)
+    )
     return re.fullmatch(re.escape(expected).replace(re.escape("..."), ".*"), printed, re.S)
 
 
