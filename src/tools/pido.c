@@ -162,6 +162,31 @@ has_the_name(int fd)
 	    held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
+/* Ended, but nobody has asked for its exit code: so is an element of a pipeline that goes on. */
+static bool
+is_zombie(pid_t pid)
+{
+	char        text[128]; /* "PID (NAME) STATE ..." */
+	ssize_t     n;
+	const char *end;
+	int         fd;
+
+	snprintf(text, sizeof text, "/proc/%ld/stat", (long)pid);
+	fd = move_high(open(text, O_RDONLY | O_CLOEXEC));
+	if (fd == -1)
+		return false;
+	n = read(fd, text, sizeof text);
+	close(fd);
+	end = n > 0 ? memrchr(text, ')', (size_t)n) : NULL;
+	return end && text + n - end > 2 && end[2] == 'Z';
+}
+
+static bool
+is_alive(pid_t pid)
+{
+	return (kill(pid, 0) == 0 || errno != ESRCH) && !is_zombie(pid);
+}
+
 /*
  * By the descriptor that has the lock: closing another one of the same file would end it.
  * An empty file is that of nobody; our own number is left from before a restart.
@@ -180,8 +205,7 @@ look_for_recorded(int old)
 	if (!number_parse((struct bytes){ text, (size_t)n }, INT32_MAX, &pid) ||
 	    pid == 0)
 		return CLAIM_FOREIGN;
-	if ((pid_t)pid == getpid() ||
-	    (kill((pid_t)pid, 0) == -1 && errno == ESRCH))
+	if ((pid_t)pid == getpid() || !is_alive((pid_t)pid))
 		return CLAIM_DONE;
 	job.other = (pid_t)pid;
 	return CLAIM_REFUSED;

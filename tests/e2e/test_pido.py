@@ -373,6 +373,13 @@ def test_refuses_for_the_process_of_another(folder):
     failed(done, RUNNING, f"process {os.getpid()} is running")
 
 
+def test_zombie_is_not_alive(folder, start):
+    first = start("a.pid", "true")
+    state = f"/proc/{first.pid}/stat"
+    assert wait_until(lambda: open(state).read().rpartition(")")[2].split()[0] == "Z")
+    assert run(folder, "-r", "a.pid", "echo", "x").stdout == "x\n"
+
+
 def test_own_number_is_left_from_before(folder):
     line = f'echo $$ >a.pid; exec "{PROGRAM}" -r a.pid echo x'
     assert run(folder, "-c", line, program="sh").stdout == "x\n"
@@ -467,3 +474,51 @@ def test_one_of_many(folder, start, option, left):
         for p in many:
             p.kill()
             p.communicate()
+
+
+# Which fcntl locks the old file: each descriptor is moved first, with -l the new file is locked.
+CALLS = {"-l": 4, "-r": 3, "-lr": 4}
+
+
+def is_held_up(tracer, inode):
+    """It has the old file open."""
+    for child in open(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read().split():
+        for fd in os.listdir(f"/proc/{child}/fd"):
+            try:
+                if os.stat(f"/proc/{child}/fd/{fd}").st_ino == inode:
+                    return True
+            except FileNotFoundError:  # closed since
+                pass
+    return False
+
+
+@pytest.mark.parametrize("option", ["-l", "-r", "-lr"])
+def test_lock_of_a_file_that_has_lost_its_name(folder, option):
+    """One is held up between opening the old file and locking it; the other starts meanwhile."""
+    old = folder / "a.pid"
+    assert run(folder, "a.pid", "true").returncode == 0
+    before = old.stat().st_ino
+    hold_up = ["-e", "trace=fcntl", "-e", f"inject=fcntl:delay_enter=1s:when={CALLS[option]}"]
+    slow = subprocess.Popen(
+        ["strace", "-o", folder / "trace", *hold_up, PROGRAM, option, "a.pid", *SLEEP],
+        cwd=folder,
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # which needs ptrace for itself
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    fast = None
+    try:
+        assert wait_until(lambda: (folder / "trace").exists() and is_held_up(slow, before))
+        fast = subprocess.Popen([PROGRAM, option, "a.pid", *SLEEP], cwd=folder)
+        assert slow.wait(10) == RUNNING
+        assert slow.stderr.read() == f"pido: a.pid: process {fast.pid} is running\n"
+        assert fast.poll() is None and recorded(old) == fast.pid
+        assert old.stat().st_ino != before
+    finally:
+        if slow.poll() is None:
+            os.killpg(slow.pid, signal.SIGKILL)
+        slow.communicate()
+        if fast:
+            fast.kill()
+            fast.wait()
