@@ -177,10 +177,9 @@ static void
 add_misplaced(enum setting_scope scope, enum setting_scope other, unsigned line,
     struct bytes name, struct arena *arena, struct mistakes *mistakes)
 {
-	if (scope == SCOPE_HIQ)
+	if (scope == SCOPE_HIQ && other != SCOPE_FILTER)
 		mistakes_add(mistakes, arena, line,
-		    "\"%.*s\" belongs in ampel.conf%s", BYTES_ARG(name),
-		    other == SCOPE_FILTER ? ", or in a block: filter NAME { ... }" : "");
+		    "\"%.*s\" belongs in ampel.conf", BYTES_ARG(name));
 	else if (other == SCOPE_HIQ)
 		mistakes_add(mistakes, arena, line,
 		    "\"%.*s\" belongs in hi-q.conf, the file of hi-q(8)",
