@@ -531,7 +531,8 @@ stage_program_start(
 	arena_init(&s->arena, ARENA_MAX);
 	for (size_t i = 0; i < task->n; i++)
 		init_process(s, i);
-	s->environment = environment_of(&s->arena, task->envelope);
+	s->environment =
+	    environment_of(&s->arena, task->envelope, task->caller);
 	if (task->filters[0].kind == FILTER_COMMAND)
 		s->output = memfile_new_for("filtered", task->scratch,
 		    task->size_bytes);
