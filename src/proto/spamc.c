@@ -70,7 +70,6 @@ check_whole(const struct spamd_head *head, enum spamc_command command,
 		return fail(out, 0, BYTES("reply longer than its Content-length"));
 	if (!commands[command].has_body)
 		out->body = bytes_first(out->body, 0);
-	out->is_whole = true;
 	return true;
 }
 
@@ -92,7 +91,6 @@ spamc_reply_read(struct bytes received, enum spamc_command command,
 	if (result == SPAMD_HEAD_ERROR)
 		return fail(out, head.code, error);
 	*out = (struct spamc_reply){
-		.has_score = head.has_spam,
 		.is_spam = head.is_spam,
 		.score_milli = head.score_milli,
 		.threshold_milli = head.threshold_milli,

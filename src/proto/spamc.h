@@ -41,23 +41,23 @@ void spamc_add_request(struct buf *b, const struct spamc_request *request);
 enum { SPAMC_REPLY_MORE = 256 * 1024 };
 
 struct spamc_reply {
-	bool         is_whole;
-	bool         has_score;       /* the three below are known */
+	/* Not of PING and TELL: */
 	bool         is_spam;         /* spamd's own opinion */
 	int64_t      score_milli;
 	int64_t      threshold_milli; /* spamd's own required score */
-	bool         has_changed;     /* TELL: it was not known before */
-	struct bytes version;         /* PING: "1.5" */
+	bool         has_changed;     /* of TELL: spamd has learned or forgotten */
+	struct bytes version;         /* "1.5"; borrows from what was received */
 	struct bytes body;            /* of those that have a text; borrows */
-	/* Not whole: */
+	/* Of an error alone: */
 	uint64_t     code;            /* spamd's own error code, else 0 */
 	struct bytes error;           /* what was wrong, printable */
 };
 
 /*
- * Read all that was received up to the end of the connection. The reply is whole
- * or it is an error, never a part: each command needs the fields that make its
- * answer (a score; for a text, Content-length and exactly that many bytes).
+ * Read all that was received up to the end of the connection. True: the reply is
+ * whole. Else it is an error, never a part of a reply: each command needs the fields
+ * that make its answer (a score; for a text, Content-length and exactly that many
+ * bytes).
  */
 bool spamc_reply_read(struct bytes received, enum spamc_command command,
     struct spamc_reply *out);
