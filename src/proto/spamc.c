@@ -2,25 +2,32 @@
 
 #include "proto/spamd_head.h"
 
+enum body {
+	BODY_NONE = 0, /* what there is of one means nothing */
+	BODY_TEXT,
+	BODY_MAIL,     /* never empty: that would pass for a message */
+};
+
 /* How each command is asked, and what its reply must have. */
 static const struct {
 	const char *verb;
 	const char *fields; /* of TELL */
 	bool        has_score;
-	bool        has_body;
+	enum body   body;
 } commands[] = {
-	[SPAMC_PROCESS] = { "PROCESS", "", true, true },
-	[SPAMC_HEADERS] = { "HEADERS", "", true, true },
-	[SPAMC_CHECK] = { "CHECK", "", true, false },
-	[SPAMC_SYMBOLS] = { "SYMBOLS", "", true, true },
-	[SPAMC_REPORT] = { "REPORT", "", true, true },
-	[SPAMC_REPORT_IF_SPAM] = { "REPORT_IFSPAM", "", true, true },
+	[SPAMC_PROCESS] = { "PROCESS", "", true, BODY_MAIL },
+	[SPAMC_HEADERS] = { "HEADERS", "", true, BODY_MAIL },
+	[SPAMC_CHECK] = { "CHECK", "", true, BODY_NONE },
+	[SPAMC_SYMBOLS] = { "SYMBOLS", "", true, BODY_TEXT },
+	[SPAMC_REPORT] = { "REPORT", "", true, BODY_TEXT },
+	[SPAMC_REPORT_IF_SPAM] = { "REPORT_IFSPAM", "", true, BODY_TEXT },
 	[SPAMC_TELL_SPAM] = { "TELL",
-	    "Message-class: spam\r\nSet: local\r\n", false, false },
+	    "Message-class: spam\r\nSet: local\r\n", false, BODY_NONE },
 	[SPAMC_TELL_HAM] = { "TELL",
-	    "Message-class: ham\r\nSet: local\r\n", false, false },
-	[SPAMC_TELL_FORGET] = { "TELL", "Remove: local\r\n", false, false },
-	[SPAMC_PING] = { "PING", "", false, false },
+	    "Message-class: ham\r\nSet: local\r\n", false, BODY_NONE },
+	[SPAMC_TELL_FORGET] = { "TELL",
+	    "Remove: local\r\n", false, BODY_NONE },
+	[SPAMC_PING] = { "PING", "", false, BODY_NONE },
 };
 
 void
@@ -60,15 +67,19 @@ static bool
 check_whole(const struct spamd_head *head, enum spamc_command command,
     struct spamc_reply *out)
 {
+	enum body body = commands[command].body;
+
 	if (commands[command].has_score && !head->has_spam)
 		return fail(out, 0, BYTES("no Spam header"));
-	if (commands[command].has_body && !head->has_length)
+	if (body != BODY_NONE && !head->has_length)
 		return fail(out, 0, BYTES("no Content-length"));
 	if (out->body.n < head->length)
 		return fail(out, 0, BYTES("reply cut short"));
-	if (commands[command].has_body && out->body.n > head->length)
+	if (body != BODY_NONE && out->body.n > head->length)
 		return fail(out, 0, BYTES("reply longer than its Content-length"));
-	if (!commands[command].has_body)
+	if (body == BODY_MAIL && out->body.n == 0)
+		return fail(out, 0, BYTES("reply without a message"));
+	if (body == BODY_NONE)
 		out->body = bytes_first(out->body, 0);
 	return true;
 }

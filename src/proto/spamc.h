@@ -57,7 +57,7 @@ struct spamc_reply {
  * Read all that was received up to the end of the connection. True: the reply is
  * whole. Else it is an error, never a part of a reply: each command needs the fields
  * that make its answer (a score; for a text, Content-length and exactly that many
- * bytes).
+ * bytes; for a message, one that is not empty).
  */
 bool spamc_reply_read(struct bytes received, enum spamc_command command,
     struct spamc_reply *out);

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "io/file.h"
 #include "tools/spamc_complain.h"
 #include "tools/spamc_wait.h"
 
@@ -113,19 +115,42 @@ is_connected(int fd, uint64_t deadline_ms)
 	return error == 0;
 }
 
-/* A descriptor, or -1 with errno. */
+static bool
+connect_inet(int fd, const struct address *a, uint64_t timeout_s)
+{
+	return file_set_nonblocking(fd, true) == 0 &&
+	    (connect(fd, (const struct sockaddr *)&a->to, a->len) == 0 ||
+	        (errno == EINPROGRESS &&
+	            is_connected(fd, spamc_deadline(timeout_s))));
+}
+
+/* Blocking: where others wait too, the kernel does not let us poll for our turn. */
+static bool
+connect_unix(int fd, const struct address *a, uint64_t timeout_s)
+{
+	struct timeval timeout = { .tv_sec = (time_t)timeout_s };
+
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+	           sizeof timeout) == 0 &&
+	    connect(fd, (const struct sockaddr *)&a->to, a->len) == 0 &&
+	    file_set_nonblocking(fd, true) == 0;
+}
+
+/* A descriptor that does not block, or -1 with errno. */
 static int
 dial(const struct address *a, uint64_t timeout_s)
 {
-	int fd = socket(a->to.ss_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int error;
+	int  fd = socket(a->to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool is_there;
+	int  error;
 
 	if (fd == -1)
 		return -1;
-	if (connect(fd, (const struct sockaddr *)&a->to, a->len) == 0)
-		return fd;
-	if (errno == EINPROGRESS && is_connected(fd, spamc_deadline(timeout_s)))
+	if (a->to.ss_family == AF_UNIX)
+		is_there = connect_unix(fd, a, timeout_s);
+	else
+		is_there = connect_inet(fd, a, timeout_s);
+	if (is_there)
 		return fd;
 	error = errno;
 	close(fd);
@@ -133,6 +158,7 @@ dial(const struct address *a, uint64_t timeout_s)
 	return -1;
 }
 
+/* -1 with errno, of the address that came last. */
 static int
 dial_all(const struct addresses *a, const struct spamc_options *o)
 {

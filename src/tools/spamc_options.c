@@ -73,7 +73,7 @@ static const struct option long_options[] = {
 };
 
 static const char usage[] =
-    "usage: ampel-spamc [-46EHXxlz] [-c | -y | -R | -r | -K | -L class | --headers]\n"
+    "usage: ampel-spamc [-46EHXflxz] [-c | -y | -R | -r | -K | -L class | --headers]\n"
     "           [-Z red] [--oversize=pass|defer] [-d host[,host...]] [-p port]\n"
     "           [-U socket] [-u user] [-s bytes] [-t seconds] [-n seconds]\n"
     "           [--connect-retries n] [--retry-sleep seconds] [-F file] < message\n"

@@ -393,6 +393,7 @@ FAILURES = {
     "threshold is none": (reply(GREEN, "1.0", "inf"), 76),
     "body too short": (reply(GREEN, length=len(GREEN) + 1), 76),
     "body too long": (reply(GREEN, length=len(GREEN) - 1), 76),
+    "no message": (reply(b""), 76),
     "no length": (OK + b"Spam: False ; 1.0 / 5.0\r\n\r\n" + GREEN, 76),
     "a flood": (reply(b"x" * 600_000), 76),
     "a head without end": (OK + b"X-A: b\r\n" * 60_000, 76),
@@ -493,6 +494,28 @@ def test_fail_over(at):
 def test_families(at):
     assert outcome("-4", "-d", "localhost", *at[2:], "-c", message=GTUBE)[0] == 1
     assert outcome("-6", *at, *ONE_TRY, "-x", message=GTUBE) == (68, b"")
+
+
+def test_full_socket(tmp_path):
+    """Where others wait already, this one waits too, for as long as -n says."""
+    path = str(tmp_path / "sock")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        assert outcome("-U", path, *ONE_TRY, "-n", "1", "-x") == (70, b"")
+
+        def serve():
+            time.sleep(0.5)
+            listener.accept()[0].close()
+            client, _ = listener.accept()
+            with client:
+                while client.recv(65536):
+                    pass
+                client.sendall(reply(GREEN))
+
+        threading.Thread(target=serve, daemon=True).start()
+        assert outcome("-U", path, *ONE_TRY, "-n", "20", "-x") == (0, GREEN)
 
 
 def test_retries():
