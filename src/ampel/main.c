@@ -22,6 +22,7 @@ static const struct {
 	{ "reload", cmd_services, "reload" },
 	{ "status", cmd_services, NULL },
 	{ "zap", cmd_services, NULL },
+	{ "answers", cmd_services, NULL }, /* for the server itself */
 	{ "queue", cmd_queue,
 	    "queue list|shape|show ID|cat ID|hold ID|release ID|retry [ID]|remove ID" },
 	{ "why", cmd_why, "why ID [--log FILE]" },
