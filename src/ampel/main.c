@@ -16,13 +16,13 @@ static const struct {
 } commands[] = {
 	{ "check", cmd_check, "check" },
 	{ "run", cmd_run, "run [SERVICE...]" },
-	{ "start", cmd_services, "start|stop|restart|status|zap [SERVICE...]" },
+	{ "start", cmd_services, "start|stop|restart|status|answers|zap [SERVICE...]" },
 	{ "stop", cmd_services, NULL },
 	{ "restart", cmd_services, NULL },
 	{ "reload", cmd_services, "reload" },
 	{ "status", cmd_services, NULL },
 	{ "zap", cmd_services, NULL },
-	{ "answers", cmd_services, NULL }, /* for the server itself */
+	{ "answers", cmd_services, NULL },
 	{ "queue", cmd_queue,
 	    "queue list|shape|show ID|cat ID|hold ID|release ID|retry [ID]|remove ID" },
 	{ "why", cmd_why, "why ID [--log FILE]" },

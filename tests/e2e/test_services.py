@@ -159,11 +159,12 @@ def test_start_verifies_the_greeting(make):
     (smtpd,) = [p for p in family(server) if processes.name(p) == "ampel-smtpd"]
     os.kill(smtpd, signal.SIGSTOP)
     try:
-        done = server.command("start")
+        done, asked = all_at_once(server, ["start"], ["answers"])
     finally:
         os.kill(smtpd, signal.SIGCONT)
     assert done.returncode == 1 and lines(done)["smtp"] == "FAILED"
     assert f"127.0.0.1:{server.port}" in done.stdout
+    assert asked.returncode == STOPPED and set(lines(asked)) == {"smtp"}
 
 
 def test_stop_verifies_that_nobody_listens(make):
@@ -201,6 +202,18 @@ def test_stop_of_the_last_service_is_the_end(server):
     assert code(server, "stop", "smtp", "pop3s", "send") == 0
     assert wait_until(lambda: running(before) == [], 10)
     assert code(server, "status") == STOPPED
+
+
+def test_answers(server):
+    """Silent while all is well."""
+    assert code(server, "answers") == STOPPED
+    assert code(server, "start") == 0
+    done = server.command("answers")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert code(server, "stop", "smtp") == 0
+    done = server.command("answers")
+    assert done.returncode == STOPPED and lines(done) == {"smtp": "stopped"}
+    assert code(server, "answers", "pop3s", "send") == 0
 
 
 # ---- the same when called again; LSB ----
