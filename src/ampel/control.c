@@ -10,11 +10,13 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "ampel/connect.h"
 #include "ampel/instance.h"
 #include "ampel/service_list.h"
 #include "ampel/supervisor.h"
 #include "ampel/wiring.h"
 #include "base/buf.h"
+#include "io/child.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/peer.h"
@@ -41,8 +43,10 @@ struct asker {
 	struct service    services[SERVICES_MAX];
 	char              names[SERVICES_MAX][64];
 	bool              is_said[SERVICES_MAX];
+	bool              was_running[SERVICES_MAX]; /* before a stop of it */
 	size_t            n_services;
 	bool              is_all;
+	bool              is_begun;   /* not while the server still starts */
 	bool              failed;
 	bool              is_killed;  /* zap: KILL was sent */
 	uint64_t          started_ms;
@@ -89,32 +93,55 @@ say_done(struct asker *a, int code, const char *text, int fd)
 
 /* --- commands that wait for processes --- */
 
+static bool
+is_starting(const struct asker *a)
+{
+	return a->verb == VERB_START ||
+	    (a->verb == VERB_RESTART && a->is_second_half);
+}
+
+/* Of everything: the server ends with it. */
+static bool
+is_end(const struct asker *a)
+{
+	return a->is_all && (a->verb == VERB_STOP || a->verb == VERB_ZAP);
+}
+
+static void
+begin_start(struct asker *a, size_t i)
+{
+	char error[ERROR_TEXT];
+
+	if (service_start(a->control->supervisor, &a->services[i], error,
+	        sizeof error))
+		return;
+	say_line(a, a->services[i].name, false, "FAILED", error);
+	a->is_said[i] = true;
+}
+
+static void
+begin_stop(struct asker *a, size_t i)
+{
+	struct supervisor    *s = a->control->supervisor;
+	const struct service *service = &a->services[i];
+
+	a->was_running[i] = service_state(s, service) != SERVICE_STOPPED;
+	if (!is_end(a))
+		service_stop(s, service);
+	if (a->verb == VERB_ZAP)
+		service_kill(s, service, SIGTERM);
+}
+
 static void
 begin(struct asker *a)
 {
-	struct supervisor *s = a->control->supervisor;
-	char               error[ERROR_TEXT];
-	bool starts = a->verb == VERB_START ||
-	    (a->verb == VERB_RESTART && a->is_second_half);
-
+	a->is_begun = true;
 	a->started_ms = clock_monotonic_ms();
 	memset(a->is_said, 0, sizeof a->is_said);
-	if (!starts && a->is_all && a->verb == VERB_STOP) {
-		supervisor_stop(s);
-		return;
-	}
-	for (size_t i = 0; i < a->n_services; i++) {
-		const struct service *service = &a->services[i];
-
-		if (!starts) {
-			service_stop(s, service);
-			if (a->verb == VERB_ZAP)
-				service_kill(s, service, SIGTERM);
-		} else if (!service_start(s, service, error, sizeof error)) {
-			say_line(a, service->name, false, "FAILED", error);
-			a->is_said[i] = true;
-		}
-	}
+	for (size_t i = 0; i < a->n_services; i++)
+		(is_starting(a) ? begin_start : begin_stop)(a, i);
+	if (is_end(a))
+		supervisor_stop(a->control->supervisor);
 }
 
 static uint64_t
@@ -122,32 +149,77 @@ patience_ms(const struct asker *a)
 {
 	if (a->verb == VERB_ZAP)
 		return ZAP_MAX_MS;
-	if (a->verb == VERB_START || a->is_second_half)
+	if (is_starting(a))
 		return START_MAX_MS;
 	return a->control->supervisor->config->stop_timeout_ms;
 }
 
-/* A service is where it should be, or it is too late: one line for it. */
+/* A listener of ours that was stopped, and one can still connect there. */
+static bool
+is_heard(const struct asker *a, size_t i)
+{
+	const struct config *config = a->control->supervisor->config;
+
+	if (a->services[i].kind != SERVICE_LISTENER || !a->was_running[i])
+		return false;
+	for (size_t k = 0; k < config->n_listen; k++) {
+		const struct config_listen *l = &config->listen[k];
+
+		if (!bytes_equal(l->name, a->services[i].name))
+			continue;
+		for (size_t n = 0; n < l->address.n; n++)
+			if (connect_answers(&l->address.v[n]))
+				return true;
+	}
+	return false;
+}
+
+/* Somebody else has asked for the contrary since. */
+static bool
+is_overruled(const struct asker *a, enum service_state state)
+{
+	if (a->control->supervisor->phase == PHASE_STOPPING)
+		return false;
+	return is_starting(a)
+	    ? state == SERVICE_STOPPED
+	    : state == SERVICE_RUNNING || state == SERVICE_STARTING;
+}
+
+static void
+explain(const struct asker *a, size_t i, enum service_state state, bool good,
+    struct buf *text)
+{
+	const struct service *service = &a->services[i];
+
+	if (!good && is_overruled(a, state))
+		buf_add_string(text, is_starting(a) ? "was stopped meanwhile"
+		                                    : "was started meanwhile");
+	else if (is_starting(a))
+		service_describe(a->control->supervisor, service, text);
+	else if (!good && state == SERVICE_STOPPED)
+		buf_add_string(text, "its address still accepts connections");
+	else if (!good)
+		buf_addf(text, "still busy; \"ampel zap %.*s\" kills",
+		    BYTES_ARG(service->name));
+}
+
+/* A service is where it should be, or it never will, or it is too late: its line. */
 static bool
 settle(struct asker *a, size_t i, bool late)
 {
 	struct supervisor *s = a->control->supervisor;
 	enum service_state state = service_state(s, &a->services[i]);
-	bool starts = a->verb == VERB_START || a->is_second_half;
-	bool good = state == (starts ? SERVICE_RUNNING : SERVICE_STOPPED);
+	bool good = is_starting(a) ? state == SERVICE_RUNNING
+	                           : state == SERVICE_STOPPED && !is_heard(a, i);
 	struct buf text;
 
-	if (!good && !late)
+	if (!good && !late && !is_overruled(a, state))
 		return false;
 	a->is_said[i] = true;
 	if (good && a->verb == VERB_RESTART && !a->is_second_half)
 		return true; /* its start will be told */
 	buf_init(&text, ERROR_TEXT);
-	if (starts)
-		service_describe(s, &a->services[i], &text);
-	else if (!good)
-		buf_addf(&text, "still busy; \"ampel zap %.*s\" kills",
-		    BYTES_ARG(a->services[i].name));
+	explain(a, i, state, good, &text);
 	say_line(a, a->services[i].name, good, service_state_name(state),
 	    buf_string(&text));
 	buf_finish(&text);
@@ -155,9 +227,15 @@ settle(struct asker *a, size_t i, bool late)
 }
 
 static bool
+is_late(const struct asker *a)
+{
+	return clock_monotonic_ms() - a->started_ms > patience_ms(a);
+}
+
+static bool
 is_settled(struct asker *a)
 {
-	bool late = clock_monotonic_ms() - a->started_ms > patience_ms(a);
+	bool late = is_late(a);
 	bool all = true;
 
 	for (size_t i = 0; i < a->n_services; i++)
@@ -189,20 +267,64 @@ is_refused(struct asker *a)
 	return true;
 }
 
+/* A command about some services, while the server itself still starts, waits for that. */
+static bool
+is_early(const struct asker *a)
+{
+	return !a->is_begun && !is_end(a) &&
+	    a->control->supervisor->phase < PHASE_RUNNING;
+}
+
+/* Of everything, also what is no service: whatever hangs. The queue's store never. */
+static void
+kill_all(const struct asker *a)
+{
+	struct supervisor *s = a->control->supervisor;
+
+	for (size_t i = 0; i < a->n_services; i++)
+		service_kill(s, &a->services[i], SIGKILL);
+	for (struct instance *i = s->instances; a->is_all && i; i = i->next)
+		if (i->child && i->role != ROLE_QUEUE)
+			child_signal_group(i->child, SIGKILL);
+}
+
+static void
+kill_in_time(struct asker *a)
+{
+	if (a->verb != VERB_ZAP || a->is_killed ||
+	    clock_monotonic_ms() - a->started_ms <= ZAP_GRACE_MS)
+		return;
+	a->is_killed = true;
+	kill_all(a);
+}
+
+/* Until then a zap has not said its last word: what is left may need it. */
+static bool
+is_zapping(const struct asker *a)
+{
+	if (a->verb != VERB_ZAP || !a->is_all || is_late(a))
+		return false;
+	for (const struct instance *i = a->control->supervisor->instances; i;
+	     i = i->next)
+		if (i->child && i->role != ROLE_QUEUE)
+			return true;
+	return false;
+}
+
 static void
 advance(struct asker *a)
 {
 	struct supervisor *s = a->control->supervisor;
 
-	if (is_refused(a))
+	if (is_refused(a) || is_early(a))
 		return;
-	if (a->verb == VERB_ZAP && !a->is_killed &&
-	    clock_monotonic_ms() - a->started_ms > ZAP_GRACE_MS) {
-		a->is_killed = true;
-		for (size_t i = 0; i < a->n_services; i++)
-			service_kill(s, &a->services[i], SIGKILL);
+	if (!a->is_begun) {
+		begin(a);
+		if (!a->is_waiting)
+			return; /* answered while everything was being stopped */
 	}
-	if (!is_settled(a))
+	kill_in_time(a);
+	if (!is_settled(a) || is_zapping(a))
 		return;
 	if (a->verb == VERB_RESTART && !a->is_second_half && !a->failed) {
 		a->is_second_half = true;
@@ -238,7 +360,6 @@ wait_for_processes(struct asker *a)
 	if (is_refused(a))
 		return;
 	a->is_waiting = true;
-	begin(a);
 	uv_timer_start(&a->control->tick, on_tick, 0, TICK_MS);
 }
 
@@ -331,7 +452,7 @@ on_command(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	if (!msg_command_read(frame, &m) || m.verb > VERB_DNS || a->is_waiting)
 		return false;
 	a->verb = (enum command_verb)m.verb;
-	a->is_second_half = a->failed = a->is_killed = false;
+	a->is_second_half = a->failed = a->is_killed = a->is_begun = false;
 	if (!fill_services(a, m.names, error, sizeof error)) {
 		say_done(a, 64, error, -1);
 		return true;
