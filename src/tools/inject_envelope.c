@@ -109,6 +109,8 @@ write_address(struct buf *b, struct bytes address, struct bytes domain,
 	struct bytes local = local_part(address);
 	bool has_quotes = bytes_start(address, BYTES("\""));
 
+	if (local.n == 0) /* '""' could be written, and is nobody */
+		return false;
 	if (local.n < address.n)
 		domain = bytes_from(address, local.n + 1);
 	for (int quoted = has_quotes ? 1 : 0; quoted < 2; quoted++) {

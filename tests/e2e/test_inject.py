@@ -1,5 +1,7 @@
 """ampel-inject: qmail-queue's interface to our queue, as callers of QMAILQUEUE use it."""
 
+import contextlib
+import json
 import os
 import signal
 import socket
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import maildir
-from server import STAGE, wait_until
+from server import STAGE, id_in, wait_until
 from wire import Wire
 
 INJECT = STAGE / "bin" / "ampel-inject"
@@ -41,7 +43,7 @@ class Caller:
         if self.pid == 0:
             try:
                 ours = [os.dup2(fd, 50 + n, inheritable=False) for n, fd in enumerate(
-                    (pipes[0][0], pipes[1][1 - 1], pipes[2][1], self.err[1]))]
+                    (pipes[0][0], pipes[1][0], pipes[2][1], self.err[1]))]
                 for target, fd in zip((0, 1, 6, 2), ours):
                     os.dup2(fd, target)
                 os.closerange(7, 50)
@@ -171,7 +173,6 @@ SENDERS = [
     ("a@b@mx.example", '"a@b"@mx.example'),
     (".a..b.@mx.example", '".a..b."@mx.example'),
     ("a<b>@mx.example", '"a<b>"@mx.example'),
-    ("jörg@mx.example", "jörg@mx.example"),
     ("a b", '"a b"@mx.example'),
 ]
 
@@ -180,6 +181,11 @@ SENDERS = [
 def test_plain_bytes_are_quoted(server, inject, sender, written):
     succeed(inject(envelope("alice@mx.example", sender=sender)))
     assert server.wait_for_mail("alice")[0].values(b"Return-Path") == [f"<{written}>".encode()]
+
+
+def test_utf8(server, inject):
+    succeed(inject(envelope("alice@mx.example", sender="jörg@bücher.example")))
+    assert b" with UTF8SMTP id " in b" ".join(server.wait_for_mail("alice")[0].values(b"Received")[0].split())
 
 
 def test_nobody(server, inject):
@@ -198,16 +204,18 @@ def test_who_does_not_exist_comes_back(server, inject):
     assert b"nobody-here@mx.example" in bounce.body and b"5.1.1" in bounce.body
 
 
-def test_thousands(server, inject):
+def test_thousands(new_server):
     """Far more than a transaction of SMTP has, and an envelope of more than 64 KiB, is one message."""
-    others = [f"user-{n:05d}@mx.example" for n in range(5000)]
-    written = envelope(*others, "alice@mx.example", "alice@mx.example", sender="")
+    one = new_server(listeners=("smtp", "local")).start()
+    one.must("stop", "send")
+    everybody = [f"user-{n:05d}@mx.example" for n in range(5000)]
+    written = envelope(*everybody, everybody[0])
     assert len(written) > 64 * 1024
-    succeed(inject(written))
-    server.wait_for_mail("alice")
-    (line,) = server.log_lines("ev=accept", "recipients=5001")
-    assert wait_until(lambda: not server.queued_ids(), 60)
-    assert line
+    succeed(Caller(one.root).run(MESSAGE, written))
+    (line,) = one.log_lines("ev=accept", "recipients=5000")
+    assert one.queued_ids() == {id_in(line)}
+    listed = [json.loads(line)["recipient"] for line in one.must("queue", "list", "--json").splitlines()]
+    assert sorted(listed) == everybody
 
 
 def test_same_recipients_elsewhere_are_still_looked_up(server):
@@ -243,6 +251,7 @@ FAILURES = [
     (MESSAGE, envelope("alice@mx.example", b"\xff@mx.example"), 31, b"not an address"),
     (MESSAGE, envelope("alice@mx.example", "bob@-"), 31, b"not an address"),
     (MESSAGE, envelope("alice@mx.example", ""), 31, b"not an address"),
+    (MESSAGE, envelope("alice@mx.example", "@mx.example"), 31, b"not an address"),
     (MESSAGE, envelope("alice@mx.example", "a" * 65 + "@mx.example"), 31, b"not an address"),
     (MESSAGE, envelope("alice@mx.example", sender="a\nb@mx.example"), 31, b"not an address"),
     (b"Subject: x\n\na\rb\n", envelope("alice@mx.example"), 31, b"bare CR"),
@@ -294,7 +303,7 @@ def test_server_that_was_killed(new_server):
 def test_filter_that_rejects(new_server):
     one = new_server(listeners=("local",))
     judge = one.folder / "judge"
-    judge.write_text("#!/bin/sh\nexit 1\n")
+    judge.write_text("#!/bin/sh\n! grep -q '^Subject: one'\n")
     judge.chmod(0o755)
     one.blocks = f'filter rules {{ check = "{judge}"  listeners = {{ "local" }} }}\n'
     one.write_conf()
@@ -320,7 +329,6 @@ SCRIPTS = [
     ([*HELLO, b"552 5.3.4 large\r\n", b"503 x\r\n", b"503 x\r\n", b"221 x\r\n"], 31, b"552"),
     ([*HELLO, b"250 ok\r\n", b"250 ok\r\n", CLOSE], 74, b"closed before the reply to RCPT"),
     ([*HELLO, b"250 ok\r\n", b"250 ok\r\n", b"250 ok\r\n", b"452 4.3.1 full\r\n"], 53, b"452 4.3.1 full"),
-    ([*HELLO, b"250 ok\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", CLOSE], 74, b"closed"),
 ]
 
 
@@ -339,7 +347,7 @@ class Peer(threading.Thread):
 
     def run(self):
         connection, _ = self.listening.accept()
-        with connection, connection.makefile("rb") as lines:
+        with contextlib.suppress(BrokenPipeError), connection, connection.makefile("rb") as lines:
             is_data = False
             for n, reply in enumerate(self.replies):
                 while n > 0:
