@@ -48,7 +48,8 @@ smtp_intake_begin(struct smtp_server *s)
 	s->body_failed = false;
 	s->data = (struct smtp_data){ .is_chunked = s->is_chunked };
 	s->header = (struct header_filter){ .hops = 0 };
-	if ((s->policy->auth || s->policy->is_local) && !add_missing_fields(s))
+	if ((s->policy->auth || s->policy->is_local) &&
+	    !s->transaction.is_queue && !add_missing_fields(s))
 		s->out.failed = true;
 }
 
