@@ -2,8 +2,8 @@
 The one-liners that the pages of the classic programs print in EXAMPLES, run as they stand
 there: in a block of literal text a line with "$ " in front is given to the shell, what follows is
 all that it prints, and "..." there stands for what differs each time. A block without "$ "
-that begins with a program of ours, or printf, is a script, and its output is not shown.
-Everything exits 0.
+that begins with a program of ours, or printf, is a script, and its output is not shown;
+where it ends with "echo $?" it is 0. Everything exits 0.
 """
 
 import os
@@ -54,7 +54,7 @@ def one_liners(page):
     found = []
     for block in map(unescaped, blocks(page)):
         if is_script(block):
-            found.append((block, None))
+            found.append((block, "0\n" if block.endswith("echo $?\n") else None))
         for piece in re.split(r"^\$ ", block, flags=re.M)[1:]:
             line = re.match(r"(?:.*\\\n)*.*\n", piece)[0]
             found.append((line.rstrip("\n"), piece[len(line) :]))
@@ -90,6 +90,7 @@ class World:
         self.home = self.folder / "home"
         self.home.mkdir()
         self.trial = Trial(self.make("trial"))
+        self.make_queue()
         self.processes = []
         self.inside = []
         holder = self.start("unshare", "-n", "sh", "-c", "ip link set lo up && exec sleep 3600")
@@ -99,6 +100,13 @@ class World:
     def make(self, name):
         (self.folder / name).mkdir()
         return self.folder / name
+
+    def make_queue(self):
+        """For hi-q: no filters, and a queue program that takes all, as any would."""
+        queue = self.folder / "queue"
+        queue.write_text("#!/bin/sh\ncat >/dev/null\ncat <&1 >/dev/null\n")
+        queue.chmod(0o755)
+        (self.folder / "hi-q.conf").write_text(f'queue = "{queue}"\n')
 
     def start(self, *argv):
         with (self.folder / "log").open("ab") as log:
