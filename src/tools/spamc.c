@@ -79,14 +79,16 @@ put_line(struct buf *b)
 	return is_put;
 }
 
-/* The text with more fields on top. */
+/* The text with more fields, which end here, on top. */
 static bool
 put_with_fields(struct bytes text, struct buf *fields)
 {
 	size_t top = spamc_message_top(text);
+	bool   is_put = !fields->failed && put(bytes_first(text, top)) &&
+	    put(buf_bytes(fields)) && put(bytes_from(text, top));
 
-	return put(bytes_first(text, top)) && put_line(fields) &&
-	    put(bytes_from(text, top));
+	buf_finish(fields);
+	return is_put;
 }
 
 /* --- without an answer --- */
