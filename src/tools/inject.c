@@ -236,7 +236,7 @@ read_message(struct inject_message *m)
 		return complain(code, "cannot keep the message: %s", strerror(errno));
 	if (code != QMAIL_QUEUE_OK)
 		return complain(code, "the message is too large");
-	return code;
+	return QMAIL_QUEUE_OK;
 }
 
 static int
@@ -253,7 +253,7 @@ read_envelope(struct inject_envelope *e)
 		return complain(code, "the envelope is broken");
 	if (code != QMAIL_QUEUE_OK)
 		return complain(code, "no memory for the envelope");
-	return code;
+	return QMAIL_QUEUE_OK;
 }
 
 /* What cannot be handed in although it is an envelope. */

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import maildir
-from server import STAGE, id_in, wait_until
+from server import ROOT, STAGE, id_in, wait_until
 from wire import Wire
 
 INJECT = STAGE / "bin" / "ampel-inject"
@@ -347,7 +347,7 @@ class Peer(threading.Thread):
 
     def run(self):
         connection, _ = self.listening.accept()
-        with contextlib.suppress(BrokenPipeError), connection, connection.makefile("rb") as lines:
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
             is_data = False
             for n, reply in enumerate(self.replies):
                 while n > 0:
@@ -478,6 +478,22 @@ def test_files_instead_of_pipes(server, inject, tmp_path):
     (tmp_path / "envelope").write_bytes(envelope("alice"))
     assert run_shell(server, f"<{tmp_path}/message 1<{tmp_path}/envelope").returncode == 0
     assert server.wait_for_mail("alice")[0].original(b"Subject: one") == MESSAGE
+
+
+def test_examples_of_the_page(server, inject, tmp_path):
+    """Each line of them, as it stands there."""
+    page = (ROOT / "man" / "ampel-inject.8").read_text()
+    page = page[page.index(".Sh EXAMPLES") :].replace("\\e", "\\")
+    lines = [block.split("\n.Ed")[0] for block in page.split("indent\n")[1:]]
+    assert len(lines) == 3
+    (tmp_path / "message").write_bytes(MESSAGE)
+    (tmp_path / "envelope").write_bytes(envelope("alice"))
+    env = dict(os.environ, AMPEL_ROOT=str(server.root), PATH=f"{INJECT.parent}:{os.environ['PATH']}")
+    for line in lines:
+        line = line.replace("ann@example.net", "alice@mx.example")
+        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=env, capture_output=True, timeout=30, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), line
+    server.wait_for_mail("alice", 2)
 
 
 def test_arguments(server, inject):
