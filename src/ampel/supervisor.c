@@ -13,12 +13,12 @@
 #include "ampel/control.h"
 #include "ampel/helper.h"
 #include "ampel/instance.h"
-#include "ampel/libexec.h"
 #include "ampel/listener.h"
 #include "ampel/logfile.h"
 #include "ampel/mailbox.h"
 #include "ampel/notify.h"
 #include "ampel/pidfile.h"
+#include "ampel/readiness.h"
 #include "ampel/reload.h"
 #include "ampel/role.h"
 #include "ampel/secrets.h"
@@ -27,7 +27,6 @@
 #include "ampel/want.h"
 #include "ampel/wiring.h"
 #include "base/printable.h"
-#include "io/child.h"
 #include "io/file.h"
 #include "io/log.h"
 #include "mail/paths.h"
@@ -186,42 +185,6 @@ supervisor_refused(struct supervisor *s, struct instance *i,
 	buf_finish(&shown);
 }
 
-static void
-on_checked(struct child *child, struct child_end end, void *context)
-{
-	struct supervisor *s = context;
-
-	child_close(child);
-	s->self_check = NULL;
-	if (end.exited && end.code == 0)
-		notify_say("READY=1\nSTATUS=running");
-	else
-		supervisor_fail(s, EXIT_TROUBLE, "not every service answers");
-}
-
-/*
- * systemd is told READY=1 when every service answers as `ampel start` sees it: by the same
- * code, in a process of its own, since looking from outside takes time.
- */
-static void
-check_self(struct supervisor *s)
-{
-	enum { FIXED = 4 };
-	char              self[4096];
-	const char       *argv[FIXED + SERVICES_MAX + 1] = { "ampel", "-c",
-		s->config_file, "answers" };
-	struct child_spec spec = { .path = self, .argv = argv, .n_fds = 3 };
-
-	spec.fds = (const int[]){ -1, s->log, s->log };
-	for (size_t i = 0; i < s->n_selected && i < SERVICES_MAX; i++)
-		argv[FIXED + i] = s->selected[i];
-	if (libexec_self(self, sizeof self))
-		s->self_check = child_start(&s->loop, &spec, on_checked, s);
-	if (s->self_check == NULL)
-		supervisor_fail(s, EXIT_TROUBLE, "cannot look whether all "
-		    "services answer: %s", strerror(errno));
-}
-
 void
 supervisor_ready(struct supervisor *s, struct instance *i)
 {
@@ -230,8 +193,7 @@ supervisor_ready(struct supervisor *s, struct instance *i)
 		return;
 	s->is_up = true;
 	say_outcome(s, SUPERVISOR_UP);
-	if (notify_is_wanted())
-		check_self(s);
+	readiness_check(s);
 }
 
 void
@@ -342,8 +304,7 @@ supervisor_stop(struct supervisor *s)
 	if (s->phase != PHASE_STOPPING)
 		notify_say("STOPPING=1\nSTATUS=letting what is in flight finish");
 	s->phase = PHASE_STOPPING;
-	child_close(s->self_check);
-	s->self_check = NULL;
+	readiness_abandon(s);
 	reload_abandon(s);
 	listener_close(&s->listeners, NULL);
 	stop_unbegun(s);
@@ -542,24 +503,6 @@ prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
 }
 
 static void
-on_watchdog(uv_timer_t *timer)
-{
-	(void)timer;
-	notify_say("WATCHDOG=1");
-}
-
-/* That the loop turns is what it shows; what the loop starts, the loop watches. */
-static void
-start_watchdog(struct supervisor *s)
-{
-	uint64_t every_ms = notify_watchdog_ms();
-
-	uv_timer_init(&s->loop, &s->watchdog);
-	if (every_ms > 0)
-		uv_timer_start(&s->watchdog, on_watchdog, 0, every_ms);
-}
-
-static void
 watch_signals(struct supervisor *s)
 {
 	uv_signal_init(&s->loop, &s->term);
@@ -581,7 +524,7 @@ start(struct supervisor *s)
 		log_text("started without root: all programs run as uid %u",
 		    (unsigned)getuid());
 	tls_keys_warn(secrets_keys(s->secrets));
-	start_watchdog(s);
+	readiness_start_watchdog(s);
 	s->phase = PHASE_HELPERS;
 	for (struct helper *h = s->helpers; h; h = h->next)
 		if (service_is_selected(s, bytes_of(h->name)))

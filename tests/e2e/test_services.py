@@ -169,7 +169,7 @@ def test_start_verifies_the_greeting(make):
 
 def test_stop_verifies_that_nobody_listens(make):
     """Its worker is gone, and its address accepts connections all the same."""
-    server = make(settings={"stop_timeout": "3s"})
+    server = make(settings={"stop_timeout": "8s"})
     assert code(server, "start") == 0
     with Wire(server.port) as session:
         session.begin()
