@@ -43,8 +43,7 @@ static struct {
 	struct trial   *trial;
 	char            queue[SUCCESSOR_PATH];
 	const char     *variables[VARIABLES_MAX + 1];
-	/* The trial's, once there is one. */
-	struct trial_result result;
+	struct trial_result result; /* no verdict: not yet */
 	bool            is_gone; /* the caller */
 } hiq;
 
@@ -70,7 +69,8 @@ say(char letter, const struct submit_result *reply, int code)
 	return is_told ? QMAIL_QUEUE_CUSTOM : code;
 }
 
-enum { SAID_MAX = CALLER_TEXT_MAX - sizeof "D5.7.1" };
+/* Behind the letter, the status and a blank. */
+enum { SAID_MAX = CALLER_TEXT_MAX - sizeof "D5.7.1 " + 1 };
 
 static int
 say_red(void)
@@ -187,7 +187,7 @@ judge(void)
 	    !caller_watch(&hiq.caller, &hiq.loop, on_gone, NULL))
 		return QMAIL_QUEUE_NO_MEMORY;
 	trial_run(hiq.trial);
-	if (hiq.result.verdict == NULL)
+	if (hiq.result.verdict == NULL) /* else all was clear without a filter's work */
 		uv_run(&hiq.loop, UV_RUN_DEFAULT);
 	return answer();
 }
