@@ -1,7 +1,6 @@
 #include "hiq/successor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,22 +38,12 @@ successor_become(struct caller *caller, const char *path)
 	execve(path, argv, environ);
 }
 
-/* A descriptor of the same file with an offset of its own, for reading only. */
-static int
-reopen(int fd)
-{
-	char path[64];
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 /* Both come before the caller's own pair is given up. False with errno. */
 static bool
 replace_pair(int message, int envelope)
 {
-	int in = reopen(message);
-	int end = envelope == -1 ? -1 : reopen(envelope);
+	int in = memfile_reopen(message);
+	int end = envelope == -1 ? -1 : memfile_reopen(envelope);
 
 	return in != -1 && end != -1 && dup2(in, CALLER_MESSAGE) != -1 &&
 	    dup2(end, CALLER_ENVELOPE) != -1;
