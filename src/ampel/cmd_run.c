@@ -8,7 +8,7 @@
 
 /* "--notify FD", given by `ampel start` to the server that it starts. */
 static int
-take_notify(int *argc, char ***argv)
+take_outcome(int *argc, char ***argv)
 {
 	uint64_t fd;
 
@@ -25,7 +25,7 @@ cmd_run(const struct command *c)
 {
 	int    argc = c->argc;
 	char **argv = c->argv;
-	int    notify = take_notify(&argc, &argv);
+	int    outcome = take_outcome(&argc, &argv);
 
-	return supervisor_run(c->config_file, argv, (size_t)argc, notify);
+	return supervisor_run(c->config_file, argv, (size_t)argc, outcome);
 }

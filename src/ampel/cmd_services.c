@@ -1,42 +1,65 @@
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ampel/ask.h"
 #include "ampel/command.h"
 #include "ampel/config_load.h"
 #include "ampel/connect.h"
-#include "ampel/libexec.h"
+#include "ampel/leftovers.h"
 #include "ampel/output.h"
 #include "ampel/pidfile.h"
 #include "ampel/service_list.h"
-#include "base/buf.h"
+#include "ampel/spawn_server.h"
 #include "mail/listener.h"
 
-enum { STOPPED = 3, DEAD = 1, ERROR_TEXT = 512 };
+enum {
+	AGAIN = -1, /* look again who runs */
+	DEAD = 1,   /* these as LSB has them */
+	STOPPED = 3,
+	NOT_RUNNING = 7,
+	ERROR_TEXT = 512,
+	CHILDREN_MS = 5000,
+};
 
-static const struct {
+struct verb {
 	const char       *name;
 	enum command_verb verb;
-} verbs[] = {
-	{ "start", VERB_START },
-	{ "stop", VERB_STOP },
-	{ "restart", VERB_RESTART },
-	{ "reload", VERB_RELOAD },
-	{ "status", VERB_STATUS },
-	{ "zap", VERB_ZAP },
+	bool              must_greet;  /* what runs is verified from outside */
+	bool              shows_state; /* instead of ok */
+	bool              is_quiet;    /* unless something is wrong */
 };
+
+static const struct verb verbs[] = {
+	{ "start", VERB_START, true, false, false },
+	{ "stop", VERB_STOP, false, false, false },
+	{ "restart", VERB_RESTART, true, false, false },
+	{ "reload", VERB_RELOAD, false, false, false },
+	{ "status", VERB_STATUS, false, true, false },
+	{ "zap", VERB_ZAP, false, false, false },
+	{ "answers", VERB_STATUS, true, true, true },
+};
+
+static bool
+starts(enum command_verb verb)
+{
+	return verb == VERB_START || verb == VERB_RESTART;
+}
 
 struct selection {
 	char  *names[SERVICES_MAX];
 	char   buffers[SERVICES_MAX][64];
 	size_t n;
+};
+
+/* What is to be done. */
+struct action {
+	const struct command   *command;
+	const struct config    *config;
+	const struct verb      *verb;
+	const struct selection *services; /* none: all */
 };
 
 /* --- which services --- */
@@ -60,91 +83,46 @@ select_named(const struct command *c, const struct config *config,
 	return good;
 }
 
-/* As the classic script did it: smtp=yes pop3s=yes in the environment. */
+/* "pop3s=yes": its name. False: another variable. */
 static bool
-select_by_environment(const struct config *config, struct selection *out)
+is_chosen(const char *variable, struct bytes *name)
 {
-	struct service all[SERVICES_MAX];
-	size_t         n = services_of(config, all, SERVICES_MAX);
-	const char    *pop3 = getenv("pop3");
-	char           error[ERROR_TEXT];
+	const char *equals = strchr(variable, '=');
 
-	if (pop3 && strcmp(pop3, "yes") == 0) {
-		service_find(config, BYTES("pop3"), all, error, sizeof error);
-		fprintf(stderr, "ampel: %s\n", error);
+	if (equals == NULL || strcmp(equals, "=yes") != 0)
 		return false;
-	}
-	for (size_t i = 0; i < n; i++) {
-		const char *value;
-
-		bytes_to_string(
-		    all[i].name, out->buffers[out->n], sizeof out->buffers[0]);
-		value = getenv(out->buffers[out->n]);
-		if (value == NULL || strcmp(value, "yes") != 0)
-			continue;
-		out->names[out->n] = out->buffers[out->n];
-		out->n++;
-	}
+	*name = (struct bytes){ variable, (size_t)(equals - variable) };
 	return true;
 }
 
-/* --- start, when nothing runs yet --- */
-
 /*
- * Start the server in the background. It says "ok" when it works; else it has said
- * why on our stderr and its exit code is ours.
+ * As the classic script did it: smtp=yes pop3s=yes in the environment. A listener that the
+ * configuration does not have is a mistake: without it the command would mean all. Other
+ * variables are none of our business.
  */
-static int
-spawn_server(const struct command *c, const struct selection *services)
+static bool
+select_by_environment(const struct config *config, struct selection *out)
 {
-	enum { FIXED = 6, NOTIFY = 3 };
-	char                       self[4096], answer[8];
-	char                      *argv[FIXED + SERVICES_MAX + 1];
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t          attributes;
-	extern char              **environ;
-	int                        ends[2], error;
-	pid_t                      pid;
-	ssize_t                    n;
-	size_t                     at = 0;
+	extern char  **environ;
+	struct service service;
+	struct bytes   name;
+	char           error[ERROR_TEXT];
+	bool           good = true;
 
-	if (!libexec_self(self, sizeof self) || pipe2(ends, O_CLOEXEC) != 0) {
-		fprintf(stderr, "ampel: %s\n", strerror(errno));
-		return EX_BAD;
+	for (char **v = environ; *v && out->n < SERVICES_MAX; v++) {
+		if (!is_chosen(*v, &name))
+			continue;
+		if (service_find(config, name, &service, error, sizeof error)) {
+			bytes_to_string(name, out->buffers[out->n],
+			    sizeof out->buffers[0]);
+			out->names[out->n] = out->buffers[out->n];
+			out->n++;
+		} else if (listener_find(name) != LISTENER_UNKNOWN) {
+			fprintf(stderr, "ampel: %s\n", error);
+			good = false;
+		}
 	}
-	argv[at++] = (char[]){ "ampel" };
-	argv[at++] = (char[]){ "-c" };
-	argv[at++] = strdup(c->config_file);
-	argv[at++] = (char[]){ "run" };
-	argv[at++] = (char[]){ "--notify" };
-	argv[at++] = (char[]){ "3" };
-	for (size_t i = 0; i < services->n; i++)
-		argv[at++] = services->names[i];
-	argv[at] = NULL;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], NOTIFY);
-	posix_spawn_file_actions_addclosefrom_np(&actions, NOTIFY + 1);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-	error = posix_spawn(&pid, self, &actions, &attributes, argv, environ);
-	free(argv[2]);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	close(ends[1]);
-	if (error) {
-		fprintf(stderr, "ampel: %s\n", strerror(error));
-		close(ends[0]);
-		return EX_BAD;
-	}
-	do
-		n = read(ends[0], answer, sizeof answer);
-	while (n < 0 && errno == EINTR);
-	close(ends[0]);
-	if (n == 3 && memcmp(answer, "ok\n", 3) == 0)
-		return EX_GOOD;
-	return output_wait(pid);
+	return good;
 }
 
 /* --- what the lines say, checked by ourselves where a client would look --- */
@@ -175,40 +153,49 @@ verify_greeting(
 }
 
 static void
-show_line(const struct command *c, const struct config *config,
-    enum command_verb verb, const struct msg_line *m, int *code)
+show_line(const struct action *a, const struct msg_line *m, int *code)
 {
 	char error[ERROR_TEXT] = "";
 	bool ok = m->ok;
-	bool should_greet = verb == VERB_START || verb == VERB_RESTART;
 
-	if (ok && should_greet &&
-	    !verify_greeting(config, m->name, error, sizeof error))
+	if (ok && a->verb->must_greet &&
+	    !verify_greeting(a->config, m->name, error, sizeof error))
 		ok = false;
-	output_service(c->json, m->name, verb == VERB_STATUS, ok, m->state,
-	    error[0] ? bytes_of(error) : m->text);
+	if (!ok || !a->verb->is_quiet)
+		output_service(a->command->json, m->name,
+		    a->verb->shows_state, ok, m->state,
+		    error[0] ? bytes_of(error) : m->text);
 	if (!ok && *code == EX_GOOD)
-		*code = verb == VERB_STATUS ? STOPPED : EX_BAD;
+		*code = a->verb->verb == VERB_STATUS ? STOPPED : EX_BAD;
 }
 
-/* Show what comes until DONE; its exit code, or ours. */
+static bool
+is_stopping(enum command_verb verb)
+{
+	return verb == VERB_STOP || verb == VERB_ZAP;
+}
+
+/* Show what comes until DONE; its exit code, or ours. AGAIN: nothing came. */
 static int
-show_answer(const struct command *c, const struct config *config,
-    enum command_verb verb, int socket)
+show_answer(const struct action *a, int socket)
 {
 	char            *buffer = malloc(FRAME_MAX);
 	int              fds[FRAME_DESCRIPTORS], code = EX_GOOD;
+	bool             is_done = false, is_shown = false;
 	struct bytes     frame;
 	struct msg_line  line;
 	struct msg_done  done;
-	bool             is_done = false;
 
 	while (buffer && !is_done && ask_receive(socket, buffer, &frame, fds)) {
 		if (msg_line_read(frame, &line)) {
-			show_line(c, config, verb, &line, &code);
+			is_shown = true;
+			show_line(a, &line, &code);
 		} else if (msg_done_read(frame, &done)) {
 			is_done = true;
-			if (done.text.n > 0)
+			if (done.exit_code == EX_LATER && !is_shown &&
+			    starts(a->verb->verb))
+				code = AGAIN; /* behind the stop that goes on */
+			else if (done.text.n > 0)
 				fprintf(stderr, "ampel: %.*s\n",
 				    BYTES_ARG(done.text));
 			if (code == EX_GOOD)
@@ -216,129 +203,180 @@ show_answer(const struct command *c, const struct config *config,
 		}
 	}
 	free(buffer);
-	if (!is_done && verb != VERB_STOP) {
-		fprintf(stderr, "ampel: the server ended meanwhile\n");
-		return EX_BAD;
-	}
+	if (is_done)
+		return code;
+	if (!is_shown)
+		return AGAIN;
+	if (is_stopping(a->verb->verb))
+		return code;
+	fprintf(stderr, "ampel: the server ended meanwhile\n");
+	return EX_BAD;
+}
+
+/* After a stop of everything its processes must be gone, too. */
+static int
+verify_end(const struct action *a, const struct leftovers *l)
+{
+	char error[ERROR_TEXT] = "the server did not end";
+
+	if (leftovers_wait_for_server(l, (unsigned)a->config->stop_timeout_ms) &&
+	    leftovers_wait_for_children(l, CHILDREN_MS, error, sizeof error))
+		return EX_GOOD;
+	fprintf(stderr, "ampel: %s\n", error);
+	return EX_BAD;
+}
+
+/* The server, whose processes l holds, has been asked and answers. */
+static int
+take_answer(const struct action *a, const struct leftovers *l, int socket)
+{
+	int code = show_answer(a, socket);
+
+	if (code == AGAIN && starts(a->verb->verb))
+		leftovers_wait_for_server(
+		    l, (unsigned)a->config->stop_timeout_ms);
+	if (code == EX_GOOD && is_stopping(a->verb->verb) &&
+	    a->services->n == 0)
+		return verify_end(a, l);
 	return code;
 }
 
-/* After a stop, or zap, of everything its process must be gone, too. */
-static bool
-wait_for_end(const struct config *config, pid_t pid)
-{
-	int           fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd poll_end = { .fd = fd, .events = POLLIN };
-	int           n;
-
-	if (fd < 0)
-		return errno == ESRCH;
-	n = poll(&poll_end, 1, (int)config->stop_timeout_ms);
-	close(fd);
-	return n == 1;
-}
-
 static int
-run_verb(const struct command *c, const struct config *config,
-    enum command_verb verb, const struct selection *services)
+ask_server(const struct action *a)
 {
-	pid_t pid = 0;
-	int   socket = ask_connect(config, &pid);
-	int   code;
+	static struct leftovers left;
+	pid_t                   pid = 0;
+	int                     socket = ask_connect(a->config, &pid);
+	int                     code = AGAIN;
 
+	/* A moment after its start, or before its end, it has no socket. */
+	if (socket < 0 && (errno == ENOENT || errno == ECONNREFUSED))
+		return AGAIN;
 	if (socket < 0) {
 		fprintf(stderr, "ampel: %s\n", strerror(errno));
 		return EX_BAD;
 	}
-	if (!ask_send(socket, verb, services->names, services->n)) {
-		fprintf(stderr, "ampel: %s\n", strerror(errno));
-		close(socket);
-		return EX_BAD;
-	}
-	code = show_answer(c, config, verb, socket);
+	if (leftovers_take(&left, pid) &&
+	    ask_send(socket, a->verb->verb, a->services->names, a->services->n))
+		code = take_answer(a, &left, socket);
+	leftovers_close(&left);
 	close(socket);
-	if ((verb == VERB_STOP || verb == VERB_ZAP) && services->n == 0 &&
-	    code == EX_GOOD && !wait_for_end(config, pid)) {
-		fprintf(stderr, "ampel: the server did not end\n");
-		return EX_BAD;
-	}
 	return code;
 }
 
 /* --- when nothing runs --- */
 
-static int
-show_all_stopped(const struct command *c, const struct config *config,
-    const struct selection *services, const char *state, bool ok)
+static void
+show_all_stopped(const struct action *a, const char *state, bool ok)
 {
 	struct service all[SERVICES_MAX];
-	size_t         n = services_of(config, all, SERVICES_MAX);
+	size_t         n = services_of(a->config, all, SERVICES_MAX);
 
 	for (size_t i = 0; i < n; i++) {
-		bool selected = services->n == 0;
+		bool selected = a->services->n == 0;
 
-		for (size_t k = 0; k < services->n; k++)
-			if (bytes_equal(all[i].name, bytes_of(services->names[k])))
+		for (size_t k = 0; k < a->services->n; k++)
+			if (bytes_equal(all[i].name,
+			        bytes_of(a->services->names[k])))
 				selected = true;
 		if (selected)
-			output_service(c->json, all[i].name, !ok, ok,
+			output_service(a->command->json, all[i].name, !ok, ok,
 			    bytes_of(state), BYTES(""));
 	}
-	return EX_GOOD;
 }
 
 static int
-run_without_server(const struct command *c, const struct config *config,
-    enum command_verb verb, const struct selection *services,
-    enum pidfile_state state)
+start_server(const struct action *a)
 {
-	int code;
+	int code = EX_BAD;
 
-	switch (verb) {
+	switch (spawn_server(a->command->config_file, a->services->names,
+	    a->services->n, &code)) {
+	case SPAWN_UP:
+	case SPAWN_OTHER:
+		return AGAIN; /* it tells how it is */
+	case SPAWN_FAILED:
+		break;
+	}
+	return code;
+}
+
+static int
+act_without_server(const struct action *a, enum pidfile_state state)
+{
+	switch (a->verb->verb) {
 	case VERB_START:
 	case VERB_RESTART:
-		code = spawn_server(c, services);
-		return code ? code : run_verb(c, config, VERB_START, services);
+		return start_server(a);
 	case VERB_STATUS:
-		show_all_stopped(c, config, services,
-		    state == PIDFILE_STALE ? "dead" : "stopped", false);
+		show_all_stopped(a, state == PIDFILE_STALE ? "dead" : "stopped",
+		    false);
 		return state == PIDFILE_STALE ? DEAD : STOPPED;
 	case VERB_STOP:
 	case VERB_ZAP:
-		return show_all_stopped(c, config, services, "stopped", true);
+		show_all_stopped(a, "stopped", true);
+		return EX_GOOD;
 	case VERB_RELOAD:
 	case VERB_QUEUE:
 	case VERB_DNS:
 		break;
 	}
 	fprintf(stderr, "ampel: the server does not run\n");
-	return EX_ABSENT;
+	return NOT_RUNNING;
+}
+
+/*
+ * Until the server, or its absence, has settled it: others may start and stop it at the
+ * same time.
+ */
+static int
+act(struct action *a)
+{
+	enum { TRIES = 300, PAUSE_US = 50 * 1000 };
+
+	for (int i = 0; i < TRIES; i++) {
+		pid_t              pid;
+		enum pidfile_state state = pidfile_look(a->config, &pid);
+		int                code = state == PIDFILE_HELD
+		                   ? ask_server(a)
+		                   : act_without_server(a, state);
+
+		if (code != AGAIN)
+			return code;
+		/* A restart has nothing left to stop. */
+		if (a->verb->verb == VERB_RESTART && state != PIDFILE_HELD)
+			a->verb = &verbs[0];
+		if (state == PIDFILE_HELD)
+			usleep(PAUSE_US);
+	}
+	fprintf(stderr, "ampel: the server does not answer\n");
+	return EX_LATER;
+}
+
+static const struct verb *
+find_verb(const char *name)
+{
+	size_t i = 0;
+
+	while (strcmp(verbs[i].name, name) != 0)
+		i++; /* main.c has found the command by the same name */
+	return &verbs[i];
 }
 
 int
 cmd_services(const struct command *c)
 {
-	struct config     *config = config_load_or_say(c->config_file);
-	struct selection   services = { .n = 0 };
-	enum command_verb  verb = VERB_STATUS;
-	enum pidfile_state state;
-	pid_t              pid;
-	int                code;
+	struct config   *config = config_load_or_say(c->config_file);
+	struct selection services = { .n = 0 };
+	struct action    a = { c, config, find_verb(c->name), &services };
+	bool             good;
+	int              code;
 
 	if (config == NULL)
 		return EX_CONFIG_BAD;
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(verbs[i].name, c->name) == 0)
-			verb = verbs[i].verb;
-	if (!(c->argc > 0 ? select_named(c, config, &services)
-	                  : select_by_environment(config, &services))) {
-		code = EX_MISUSE;
-	} else {
-		state = pidfile_look(config, &pid);
-		code = state == PIDFILE_HELD
-		    ? run_verb(c, config, verb, &services)
-		    : run_without_server(c, config, verb, &services, state);
-	}
+	good = c->argc > 0 ? select_named(c, config, &services)
+	                   : select_by_environment(config, &services);
+	code = good ? act(&a) : EX_MISUSE;
 	config_finish(config);
 	free(config);
 	return code;

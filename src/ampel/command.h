@@ -28,7 +28,8 @@ struct command {
 };
 
 int cmd_run(const struct command *c);
-int cmd_services(const struct command *c); /* start stop restart reload status zap */
+/* start stop restart reload status answers zap */
+int cmd_services(const struct command *c);
 int cmd_queue(const struct command *c);
 int cmd_why(const struct command *c);
 int cmd_dns(const struct command *c);

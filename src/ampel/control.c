@@ -10,12 +10,11 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "ampel/instance.h"
+#include "ampel/asker.h"
 #include "ampel/service_list.h"
 #include "ampel/supervisor.h"
 #include "ampel/wiring.h"
 #include "base/buf.h"
-#include "io/clock.h"
 #include "io/log.h"
 #include "io/peer.h"
 #include "io/socket_address.h"
@@ -23,29 +22,8 @@
 
 enum {
 	TICK_MS = 50,
-	START_MAX_MS = 90 * 1000,
-	ZAP_GRACE_MS = 2000,
-	ZAP_MAX_MS = 10 * 1000,
 	BACKLOG = 16,
 	ERROR_TEXT = 512,
-};
-
-/* One connection, and the command that it waits for. */
-struct asker {
-	struct asker     *next;
-	struct control   *control;
-	struct peer      *peer; /* NULL: it left while a reload has yet to answer it */
-	bool              is_waiting;
-	enum command_verb verb;
-	bool              is_second_half; /* restart: the start behind the stop */
-	struct service    services[SERVICES_MAX];
-	char              names[SERVICES_MAX][64];
-	bool              is_said[SERVICES_MAX];
-	size_t            n_services;
-	bool              is_all;
-	bool              failed;
-	bool              is_killed;  /* zap: KILL was sent */
-	uint64_t          started_ms;
 };
 
 struct control {
@@ -57,162 +35,7 @@ struct control {
 	struct asker      *askers;
 };
 
-/* --- answers --- */
-
-static void
-say_line(struct asker *a, struct bytes name, bool ok, const char *state,
-    const char *text)
-{
-	struct msg_line m = { name, ok, bytes_of(state), bytes_of(text) };
-	struct buf      frame;
-
-	buf_init(&frame, FRAME_MAX);
-	msg_line_add(&frame, &m);
-	peer_send(a->peer, buf_bytes(&frame), NULL, 0);
-	buf_finish(&frame);
-	if (!ok)
-		a->failed = true;
-}
-
-static void
-say_done(struct asker *a, int code, const char *text, int fd)
-{
-	struct msg_done m = { (uint8_t)code, bytes_of(text) };
-	struct buf      frame;
-
-	buf_init(&frame, FRAME_MAX);
-	msg_done_add(&frame, &m);
-	peer_send(a->peer, buf_bytes(&frame), &fd, fd >= 0 ? 1 : 0);
-	buf_finish(&frame);
-	a->is_waiting = false;
-}
-
 /* --- commands that wait for processes --- */
-
-static void
-begin(struct asker *a)
-{
-	struct supervisor *s = a->control->supervisor;
-	char               error[ERROR_TEXT];
-	bool starts = a->verb == VERB_START ||
-	    (a->verb == VERB_RESTART && a->is_second_half);
-
-	a->started_ms = clock_monotonic_ms();
-	memset(a->is_said, 0, sizeof a->is_said);
-	if (!starts && a->is_all && a->verb == VERB_STOP) {
-		supervisor_stop(s);
-		return;
-	}
-	for (size_t i = 0; i < a->n_services; i++) {
-		const struct service *service = &a->services[i];
-
-		if (!starts) {
-			service_stop(s, service);
-			if (a->verb == VERB_ZAP)
-				service_kill(s, service, SIGTERM);
-		} else if (!service_start(s, service, error, sizeof error)) {
-			say_line(a, service->name, false, "FAILED", error);
-			a->is_said[i] = true;
-		}
-	}
-}
-
-static uint64_t
-patience_ms(const struct asker *a)
-{
-	if (a->verb == VERB_ZAP)
-		return ZAP_MAX_MS;
-	if (a->verb == VERB_START || a->is_second_half)
-		return START_MAX_MS;
-	return a->control->supervisor->config->stop_timeout_ms;
-}
-
-/* A service is where it should be, or it is too late: one line for it. */
-static bool
-settle(struct asker *a, size_t i, bool late)
-{
-	struct supervisor *s = a->control->supervisor;
-	enum service_state state = service_state(s, &a->services[i]);
-	bool starts = a->verb == VERB_START || a->is_second_half;
-	bool good = state == (starts ? SERVICE_RUNNING : SERVICE_STOPPED);
-	struct buf text;
-
-	if (!good && !late)
-		return false;
-	a->is_said[i] = true;
-	if (good && a->verb == VERB_RESTART && !a->is_second_half)
-		return true; /* its start will be told */
-	buf_init(&text, ERROR_TEXT);
-	if (starts)
-		service_describe(s, &a->services[i], &text);
-	else if (!good)
-		buf_addf(&text, "still busy; \"ampel zap %.*s\" kills",
-		    BYTES_ARG(a->services[i].name));
-	say_line(a, a->services[i].name, good, service_state_name(state),
-	    buf_string(&text));
-	buf_finish(&text);
-	return true;
-}
-
-static bool
-is_settled(struct asker *a)
-{
-	bool late = clock_monotonic_ms() - a->started_ms > patience_ms(a);
-	bool all = true;
-
-	for (size_t i = 0; i < a->n_services; i++)
-		if (!a->is_said[i] && !settle(a, i, late))
-			all = false;
-	return all;
-}
-
-static bool
-is_nothing_left(const struct supervisor *s)
-{
-	struct service all[SERVICES_MAX];
-	size_t         n = services_of(s->config, all, SERVICES_MAX);
-
-	for (size_t i = 0; i < n; i++)
-		if (service_state(s, &all[i]) != SERVICE_STOPPED)
-			return false;
-	return true;
-}
-
-/* Nothing starts any more: whoever waits for that is told, and holds up nobody. */
-static bool
-is_refused(struct asker *a)
-{
-	if (a->control->supervisor->phase != PHASE_STOPPING ||
-	    (a->verb != VERB_START && a->verb != VERB_RESTART))
-		return false;
-	say_done(a, 75, "the server is stopping", -1);
-	return true;
-}
-
-static void
-advance(struct asker *a)
-{
-	struct supervisor *s = a->control->supervisor;
-
-	if (is_refused(a))
-		return;
-	if (a->verb == VERB_ZAP && !a->is_killed &&
-	    clock_monotonic_ms() - a->started_ms > ZAP_GRACE_MS) {
-		a->is_killed = true;
-		for (size_t i = 0; i < a->n_services; i++)
-			service_kill(s, &a->services[i], SIGKILL);
-	}
-	if (!is_settled(a))
-		return;
-	if (a->verb == VERB_RESTART && !a->is_second_half && !a->failed) {
-		a->is_second_half = true;
-		begin(a);
-		return;
-	}
-	say_done(a, a->failed ? 1 : 0, "", -1);
-	if (s->phase == PHASE_RUNNING && is_nothing_left(s))
-		supervisor_stop(s);
-}
 
 static void
 on_tick(uv_timer_t *timer)
@@ -222,7 +45,7 @@ on_tick(uv_timer_t *timer)
 
 	for (struct asker *a = c->askers; a; a = a->next) {
 		if (a->is_waiting && a->verb != VERB_RELOAD)
-			advance(a);
+			asker_advance(a);
 		if (a->is_waiting)
 			any = true;
 	}
@@ -235,47 +58,24 @@ on_tick(uv_timer_t *timer)
 static void
 wait_for_processes(struct asker *a)
 {
-	if (is_refused(a))
+	if (asker_is_refused(a))
 		return;
 	a->is_waiting = true;
-	begin(a);
 	uv_timer_start(&a->control->tick, on_tick, 0, TICK_MS);
 }
 
 /* --- commands that are answered at once --- */
 
 static void
-say_status(struct asker *a)
-{
-	struct supervisor *s = a->control->supervisor;
-	struct buf         text;
-	bool               good = true;
-
-	buf_init(&text, ERROR_TEXT);
-	for (size_t i = 0; i < a->n_services; i++) {
-		enum service_state state = service_state(s, &a->services[i]);
-
-		buf_clear(&text);
-		service_describe(s, &a->services[i], &text);
-		say_line(a, a->services[i].name, state == SERVICE_RUNNING,
-		    service_state_name(state), buf_string(&text));
-		if (state != SERVICE_RUNNING)
-			good = false;
-	}
-	buf_finish(&text);
-	say_done(a, good ? 0 : 3, "", -1);
-}
-
-static void
 hand_out(struct asker *a, enum peer_role role, const char *absent)
 {
-	int fd = wiring_admin(a->control->supervisor, role);
+	int fd = wiring_admin(a->supervisor, role);
 
 	if (fd < 0) {
-		say_done(a, 75, absent, -1);
+		asker_say_done(a, 75, absent, -1);
 		return;
 	}
-	say_done(a, 0, "", fd);
+	asker_say_done(a, 0, "", fd);
 	close(fd);
 }
 
@@ -287,7 +87,7 @@ on_reloaded(bool ok, const char *text, void *context)
 	log_text(ok ? "the configuration was taken anew"
 	            : "the old configuration stays: %s", text);
 	if (a->peer)
-		say_done(a, ok ? 0 : 78, text, -1);
+		asker_say_done(a, ok ? 0 : 78, text, -1);
 	else
 		free(a);
 }
@@ -297,7 +97,7 @@ on_reloaded(bool ok, const char *text, void *context)
 static bool
 fill_services(struct asker *a, struct bytes names, char *error, size_t size)
 {
-	const struct config *config = a->control->supervisor->config;
+	const struct config *config = a->supervisor->config;
 	struct frame_reader  r = frame_reader_of(names);
 
 	a->n_services = 0;
@@ -331,14 +131,14 @@ on_command(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	if (!msg_command_read(frame, &m) || m.verb > VERB_DNS || a->is_waiting)
 		return false;
 	a->verb = (enum command_verb)m.verb;
-	a->is_second_half = a->failed = a->is_killed = false;
+	a->is_second_half = a->failed = a->is_killed = a->is_begun = false;
 	if (!fill_services(a, m.names, error, sizeof error)) {
-		say_done(a, 64, error, -1);
+		asker_say_done(a, 64, error, -1);
 		return true;
 	}
 	switch (a->verb) {
 	case VERB_STATUS:
-		say_status(a);
+		asker_say_status(a);
 		break;
 	case VERB_QUEUE:
 		hand_out(a, ROLE_QUEUE, "the queue is not there at the moment");
@@ -348,7 +148,7 @@ on_command(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		break;
 	case VERB_RELOAD:
 		a->is_waiting = true;
-		supervisor_reload(a->control->supervisor, on_reloaded, a);
+		supervisor_reload(a->supervisor, on_reloaded, a);
 		break;
 	case VERB_START:
 	case VERB_STOP:
@@ -407,6 +207,7 @@ on_connection(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	a->control = c;
+	a->supervisor = c->supervisor;
 	a->peer = peer_open(&c->supervisor->loop, fd, permits,
 	    sizeof permits / sizeof permits[0], on_gone, a);
 	if (a->peer == NULL) {
@@ -481,9 +282,9 @@ control_finish(struct control *c)
 
 	for (struct asker *a = c->askers; a; a = a->next) {
 		if (a->is_waiting && a->verb == VERB_RELOAD)
-			say_done(a, 75, "the server is stopping", -1);
+			asker_say_done(a, 75, "the server is stopping", -1);
 		if (a->is_waiting)
-			advance(a);
+			asker_advance(a);
 		if (a->is_waiting || peer_is_sending(a->peer))
 			sent = false;
 	}

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/number.h"
@@ -28,36 +29,62 @@ lock_for_life(int fd)
 	return false;
 }
 
-bool
+/* One that ended between our open and our lock took the name away with it. */
+static bool
+is_still_named(int fd)
+{
+	struct stat ours, named;
+
+	return fstat(fd, &ours) == 0 && lstat(held_path, &named) == 0 &&
+	    ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+}
+
+static enum pidfile_claim
+claim(char *error, size_t size)
+{
+	do {
+		if (held >= 0)
+			close(held);
+		held = open(held_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		    0644);
+		if (held < 0) {
+			snprintf(error, size, "%s: %s", held_path,
+			    strerror(errno));
+			return PIDFILE_BROKEN;
+		}
+		if (!lock_for_life(held)) {
+			snprintf(error, size,
+			    "is already running (%s is locked)", held_path);
+			close(held);
+			held = -1;
+			return PIDFILE_OTHERS;
+		}
+	} while (!is_still_named(held));
+	return PIDFILE_OURS;
+}
+
+enum pidfile_claim
 pidfile_take(const struct config *config, char *error, size_t size)
 {
-	char number[32];
-	int  n;
+	char               number[32];
+	int                n;
+	enum pidfile_claim claimed;
 
 	if (!paths_get(config, PATH_PID, BYTES(""), held_path)) {
 		snprintf(error, size, "the path of the pid file is too long");
-		return false;
+		return PIDFILE_BROKEN;
 	}
-	held = open(held_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (held < 0) {
-		snprintf(error, size, "%s: %s", held_path, strerror(errno));
-		return false;
-	}
-	if (!lock_for_life(held)) {
-		snprintf(error, size, "is already running (%s is locked)",
-		    held_path);
-		close(held);
-		held = -1;
-		return false;
-	}
+	claimed = claim(error, size);
+	if (claimed != PIDFILE_OURS)
+		return claimed;
 	n = snprintf(number, sizeof number, "%ld\n", (long)getpid());
 	if (ftruncate(held, 0) != 0 ||
 	    file_write_all(held, (struct bytes){ number, (size_t)n }) != 0) {
 		snprintf(error, size, "%s: %s", held_path, strerror(errno));
 		pidfile_release();
-		return false;
+		return PIDFILE_BROKEN;
 	}
-	return true;
+	return PIDFILE_OURS;
 }
 
 void

@@ -11,8 +11,15 @@
 
 #include "mail/config.h"
 
-/* False with a line in error: another one runs, or the file cannot be written. */
-bool pidfile_take(const struct config *config, char *error, size_t size);
+enum pidfile_claim {
+	PIDFILE_OURS,
+	PIDFILE_OTHERS, /* another one runs */
+	PIDFILE_BROKEN, /* the file cannot be written */
+};
+
+/* With a line in error unless it is ours. */
+enum pidfile_claim pidfile_take(
+    const struct config *config, char *error, size_t size);
 void pidfile_release(void);
 
 enum pidfile_state {

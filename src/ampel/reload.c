@@ -8,6 +8,7 @@
 #include "ampel/config_load.h"
 #include "ampel/helper.h"
 #include "ampel/instance.h"
+#include "ampel/notify.h"
 #include "ampel/role.h"
 #include "ampel/secrets.h"
 #include "ampel/service_list.h"
@@ -40,6 +41,8 @@ end(struct supervisor *s, bool ok, const char *text)
 	struct reload *r = s->reload;
 
 	s->reload = NULL;
+	notify_say(ok ? "READY=1\nSTATUS=running"
+	              : "READY=1\nSTATUS=running; the last reload was refused");
 	if (!ok && r->is_judge_new) /* it holds what nobody will use */
 		instance_stop(instance_find(s, ROLE_HIQ, NULL));
 	for (struct instance *i = s->instances; i; i = i->next)
@@ -344,5 +347,6 @@ supervisor_reload(struct supervisor *s, reload_done *done, void *context)
 	s->reload->generation = ++s->last_generation;
 	s->reload->done = done;
 	s->reload->context = context;
+	notify_reloading();
 	send_parts(s);
 }

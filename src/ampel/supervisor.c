@@ -16,7 +16,9 @@
 #include "ampel/listener.h"
 #include "ampel/logfile.h"
 #include "ampel/mailbox.h"
+#include "ampel/notify.h"
 #include "ampel/pidfile.h"
+#include "ampel/readiness.h"
 #include "ampel/reload.h"
 #include "ampel/role.h"
 #include "ampel/secrets.h"
@@ -29,18 +31,24 @@
 #include "io/log.h"
 #include "mail/paths.h"
 
-enum { EXIT_TROUBLE = 1, EXIT_MISUSE = 64, EXIT_CONFIG = 78, ERROR_TEXT = 1024 };
+enum {
+	EXIT_TROUBLE = 1,
+	EXIT_SECOND = 2, /* inside only: another one runs */
+	EXIT_MISUSE = 64,
+	EXIT_CONFIG = 78,
+	ERROR_TEXT = 1024,
+};
 
 /* --- the outcome of the start --- */
 
 static void
-notify(struct supervisor *s, const char *text)
+say_outcome(struct supervisor *s, const char *text)
 {
-	if (s->notify < 0)
+	if (s->outcome < 0)
 		return;
-	file_write_all(s->notify, bytes_of(text));
-	close(s->notify);
-	s->notify = -1;
+	file_write_all(s->outcome, bytes_of(text));
+	close(s->outcome);
+	s->outcome = -1;
 	/* The terminal belongs to whoever typed "start": we log elsewhere now. */
 	dup2(s->log, STDERR_FILENO);
 	log_open("ampel"); /* it may be a file now */
@@ -181,9 +189,11 @@ void
 supervisor_ready(struct supervisor *s, struct instance *i)
 {
 	(void)i;
-	if (s->notify >= 0 && s->phase == PHASE_RUNNING &&
-	    is_all(s, INSTANCE_READY))
-		notify(s, "ok\n");
+	if (s->is_up || s->phase != PHASE_RUNNING || !is_all(s, INSTANCE_READY))
+		return;
+	s->is_up = true;
+	say_outcome(s, SUPERVISOR_UP);
+	readiness_check(s);
 }
 
 void
@@ -291,7 +301,10 @@ supervisor_stop(struct supervisor *s)
 		{ ROLE_DNS },
 	};
 
+	if (s->phase != PHASE_STOPPING)
+		notify_say("STOPPING=1\nSTATUS=letting what is in flight finish");
 	s->phase = PHASE_STOPPING;
+	readiness_abandon(s);
 	reload_abandon(s);
 	listener_close(&s->listeners, NULL);
 	stop_unbegun(s);
@@ -464,12 +477,15 @@ are_services(struct supervisor *s, char **names, size_t n, char *error,
 static int
 prepare(struct supervisor *s, int is_daemon, char *error, size_t size)
 {
+	enum pidfile_claim claim;
+
 	if (s->is_root && !accounts_check(s->config, error, size))
 		return EXIT_CONFIG;
 	if (!accounts_make_folders(s->config, s->is_root, error, size))
 		return EXIT_CONFIG;
-	if (!pidfile_take(s->config, error, size))
-		return EXIT_TROUBLE;
+	claim = pidfile_take(s->config, error, size);
+	if (claim != PIDFILE_OURS)
+		return claim == PIDFILE_OTHERS ? EXIT_SECOND : EXIT_TROUBLE;
 	s->log = logfile_open(&s->loop, s->config, is_daemon, error, size);
 	if (s->log < 0)
 		return EXIT_CONFIG;
@@ -508,6 +524,7 @@ start(struct supervisor *s)
 		log_text("started without root: all programs run as uid %u",
 		    (unsigned)getuid());
 	tls_keys_warn(secrets_keys(s->secrets));
+	readiness_start_watchdog(s);
 	s->phase = PHASE_HELPERS;
 	for (struct helper *h = s->helpers; h; h = h->next)
 		if (service_is_selected(s, bytes_of(h->name)))
@@ -526,14 +543,26 @@ undo(struct supervisor *s)
 	control_close(s->control);
 	logfile_close();
 	pidfile_release();
+	notify_close();
 	secrets_free(s->secrets);
 	config_finish(s->config);
 	free(s->config);
 }
 
+/* The exit code. Two that were started at once: the second leaves it to the first. */
+static int
+say_why_not(struct supervisor *s, int code, const char *error)
+{
+	if (code == EXIT_SECOND && s->outcome >= 0)
+		file_write_all(s->outcome, BYTES(SUPERVISOR_SECOND));
+	else
+		log_text("%s", error);
+	return code == EXIT_SECOND ? EXIT_TROUBLE : code;
+}
+
 int
 supervisor_run(const char *config_file, char **names, size_t n_names,
-    int notify_fd)
+    int outcome)
 {
 	static struct supervisor s;
 	char                     error[ERROR_TEXT] = "";
@@ -542,12 +571,13 @@ supervisor_run(const char *config_file, char **names, size_t n_names,
 	s = (struct supervisor){
 		.config_file = config_file,
 		.is_root = geteuid() == 0,
-		.notify = notify_fd,
+		.outcome = outcome,
 		.generation = 1,
 		.last_generation = 1,
 		.log = -1,
 	};
 	log_open("ampel");
+	notify_open(outcome < 0);
 	umask(022);
 	uv_loop_init(&s.loop);
 	s.config = config_load_or_say(config_file);
@@ -556,15 +586,15 @@ supervisor_run(const char *config_file, char **names, size_t n_names,
 	service_select(&s, names, n_names);
 	watch_signals(&s);
 	code = are_services(&s, names, n_names, error, sizeof error)
-	    ? prepare(&s, notify_fd >= 0, error, sizeof error)
+	    ? prepare(&s, outcome >= 0, error, sizeof error)
 	    : EXIT_MISUSE;
-	if (code == 0)
+	if (code == 0) {
 		start(&s);
-	else
-		log_text("%s", error);
-	if (code == 0)
 		uv_run(&s.loop, UV_RUN_DEFAULT);
-	code = code ? code : s.exit_code;
+		code = s.exit_code;
+	} else {
+		code = say_why_not(&s, code, error);
+	}
 	undo(&s);
 	return code;
 }

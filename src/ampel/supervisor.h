@@ -17,6 +17,7 @@ struct helper;
 struct secrets;
 struct listener;
 struct control;
+struct child;
 
 enum supervisor_phase {
 	PHASE_HELPERS,  /* helpers come up */
@@ -32,7 +33,7 @@ struct supervisor {
 	struct secrets       *secrets;
 	bool                  is_root;
 	int                   log;           /* stderr of every child */
-	int                   notify;        /* "ok\n" or an error goes here; -1: none */
+	int                   outcome;       /* of the start, goes here; -1: nowhere */
 	enum supervisor_phase phase;
 	uint64_t              generation;      /* of config */
 	uint64_t              last_generation; /* of a reload, good or not */
@@ -45,17 +46,25 @@ struct supervisor {
 	bool                  is_send_stopped;
 	char                **selected;      /* services to begin with; none: all */
 	size_t                n_selected;
+	struct child         *self_check;    /* `ampel answers`, before READY=1 */
+	bool                  is_up;         /* everything has worked once */
+	uv_timer_t            watchdog;
 	uv_signal_t           term, interrupt, hangup, alarm;
 	int                   exit_code;
 };
 
+/* What goes to the descriptor for the outcome of the start; when it fails: nothing. */
+#define SUPERVISOR_UP     "ok\n"
+#define SUPERVISOR_SECOND "second\n" /* another one runs */
+
 /*
- * Run until stopped. `names` are the services to begin with, none: all. notify is the
- * descriptor for the outcome of the start, or -1. Returns the exit code: 78 when the
- * configuration or the system is not fit, with a line that says why.
+ * Run until stopped. `names` are the services to begin with, none: all. outcome is the
+ * descriptor for the outcome of the start, or -1: then this is the main process for
+ * systemd. Returns the exit code: 78 when the configuration or the system is not fit, with
+ * a line that says why.
  */
 int supervisor_run(
-    const char *config_file, char **names, size_t n_names, int notify);
+    const char *config_file, char **names, size_t n_names, int outcome);
 
 /* A start that cannot succeed: say why, undo, end with code. */
 void supervisor_fail(struct supervisor *s, int code, const char *format, ...)

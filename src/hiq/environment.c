@@ -2,7 +2,8 @@
 
 #include "base/buf.h"
 
-enum { VARIABLES_MAX = 16, VALUE_MAX = 4096, WORDS_MAX = 64 };
+enum { OURS_MAX = 16, VALUE_MAX = 4096, WORDS_MAX = 64 };
+enum { VARIABLES_MAX = OURS_MAX + ENVIRONMENT_CALLER_MAX };
 
 struct environment {
 	struct arena *arena;
@@ -11,6 +12,20 @@ struct environment {
 	bool          failed;
 };
 
+static bool
+has(const struct environment *e, const char *name)
+{
+	struct bytes rest;
+
+	for (size_t i = 0; i < e->n; i++) {
+		rest = bytes_of(e->list[i]);
+		if (bytes_start(rest, bytes_of(name)) &&
+		    rest.p[bytes_of(name).n] == '=')
+			return true;
+	}
+	return false;
+}
+
 /* "NAME=VALUE". A value with a NUL cannot be told and is cut there. */
 static void
 set(struct environment *e, const char *name, struct bytes value, size_t max)
@@ -18,7 +33,7 @@ set(struct environment *e, const char *name, struct bytes value, size_t max)
 	struct buf b;
 
 	value = bytes_first(value, bytes_find(value, '\0'));
-	if (value.n > max || e->n == VARIABLES_MAX)
+	if (value.n > max || e->n == VARIABLES_MAX || has(e, name))
 		return;
 	buf_init(&b, max + 64);
 	buf_add_string(&b, name);
@@ -61,7 +76,8 @@ set_recipients(struct environment *e, const struct envelope *envelope)
 }
 
 const char *const *
-environment_of(struct arena *arena, const struct envelope *envelope)
+environment_of(struct arena *arena, const struct envelope *envelope,
+    const char *const *caller)
 {
 	struct environment e = { .arena = arena };
 	struct id_text     id = id_text(&envelope->id);
@@ -69,6 +85,8 @@ environment_of(struct arena *arena, const struct envelope *envelope)
 	e.list = arena_alloc(arena, (VARIABLES_MAX + 1) * sizeof *e.list);
 	if (e.list == NULL)
 		return NULL;
+	for (; caller && *caller && e.n < ENVIRONMENT_CALLER_MAX; caller++)
+		e.list[e.n++] = *caller;
 	set(&e, "PATH", BYTES("/usr/local/bin:/usr/bin:/bin"), VALUE_MAX);
 	set(&e, "AMPEL_ID", bytes_of(id.p), VALUE_MAX);
 	set(&e, "SENDER", envelope->reverse_path, VALUE_MAX);

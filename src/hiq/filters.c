@@ -73,7 +73,8 @@ filters_of(const struct config *config, const char *scratch)
 	f->scratch = scratch;
 	f->deadline_ms = config->filter_deadline_ms;
 	f->concurrency = config->filter_concurrency;
-	f->message_max = config->message_size + MESSAGE_ROOM;
+	f->message_max = config->message_size < UINT64_MAX - MESSAGE_ROOM ?
+	    config->message_size + MESSAGE_ROOM : UINT64_MAX;
 	if (copy_all(f, config))
 		return f;
 	filters_release(f);

@@ -26,6 +26,11 @@ struct filters {
 	uint64_t             concurrency;
 	uint64_t             message_max; /* bytes, room included */
 	const char          *scratch;     /* folder for large copies; NULL: none */
+	/*
+	 * What the caller's environment says of the client, "NAME=VALUE", ending with NULL, for
+	 * programs; borrowed. NULL: nothing.
+	 */
+	const char *const   *caller;
 };
 
 /* Held once. NULL: no memory. */

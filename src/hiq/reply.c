@@ -2,7 +2,7 @@
 
 #include "base/printable.h"
 
-enum { REASON_MAX = 200 };
+enum { REASON_MAX = 200, REFERENCE = sizeof " (ref )" - 1 + ID_TEXT };
 
 static void
 add_reference(struct buf *b, const struct id *id)
@@ -14,9 +14,12 @@ struct submit_result
 reply_red(struct buf *b, const struct verdict *verdict, const struct id *id,
     struct bytes contact)
 {
+	size_t room;
+
 	buf_clear(b);
 	buf_add_string(b, "message rejected by spam filter: ");
-	printable_add(b, verdict->reason, REASON_MAX);
+	room = b->max - b->len - REFERENCE;
+	printable_add(b, verdict->reason, room < REASON_MAX ? room : REASON_MAX);
 	add_reference(b, id);
 	/* The address to turn to is whole or not there. */
 	if (contact.n > 0 && b->len + 1 + contact.n <= b->max) {

@@ -19,6 +19,7 @@ struct stage_task {
 	const struct config_filter *filters; /* n neighbours */
 	size_t                      n;
 	const struct envelope      *envelope;
+	const char *const          *caller;  /* filters.h */
 	int                         fd;      /* the message; stays the caller's */
 	uint64_t                    size_bytes;
 	uint64_t                    output_max;

@@ -453,24 +453,11 @@ start_process(struct process *p, int in, int next)
 	return 0;
 }
 
-/*
- * Another descriptor of the same file with an offset of its own, for reading only:
- * what one filter reads is not missing for the next.
- */
-static int
-reopen(int fd)
-{
-	char path[64];
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 /* Start them from the first on; the first that cannot be started ends it. */
 static void
 start_all(struct program_stage *s)
 {
-	int in = reopen(s->task.fd);
+	int in = memfile_reopen(s->task.fd);
 	int error = in == -1 ? errno : 0;
 
 	for (size_t i = 0; i < s->task.n; i++) {
@@ -531,7 +518,8 @@ stage_program_start(
 	arena_init(&s->arena, ARENA_MAX);
 	for (size_t i = 0; i < task->n; i++)
 		init_process(s, i);
-	s->environment = environment_of(&s->arena, task->envelope);
+	s->environment =
+	    environment_of(&s->arena, task->envelope, task->caller);
 	if (task->filters[0].kind == FILTER_COMMAND)
 		s->output = memfile_new_for("filtered", task->scratch,
 		    task->size_bytes);

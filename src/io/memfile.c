@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -83,6 +84,15 @@ memfile_check(int fd, uint64_t max_bytes, uint64_t *size_bytes)
 	*size_bytes = (uint64_t)st.st_size;
 	return seals != -1 && (seals & ALL_SEALS) == ALL_SEALS ? MEMFILE_SEALED :
 	                                                         MEMFILE_OPEN;
+}
+
+int
+memfile_reopen(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 int

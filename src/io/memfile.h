@@ -48,6 +48,12 @@ enum memfile_kind {
 /* What a received descriptor is, and its size. */
 enum memfile_kind memfile_check(int fd, uint64_t max_bytes, uint64_t *size_bytes);
 
+/*
+ * A descriptor of the same file with an offset of its own, at 0, for reading only,
+ * close-on-exec: what one program reads is not missing for the next. -1 with errno.
+ */
+int memfile_reopen(int fd);
+
 /* Append the bytes from offset on, read with pread, to b. -1: errno, or b failed. */
 int memfile_read(int fd, uint64_t offset, struct buf *b);
 

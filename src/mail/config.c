@@ -17,8 +17,9 @@ enum {
 };
 
 struct reader {
-	struct config   *config;
-	struct mistakes *mistakes;
+	struct config     *config;
+	struct mistakes   *mistakes;
+	enum setting_scope file; /* SCOPE_FILE or SCOPE_HIQ */
 };
 
 static void
@@ -216,6 +217,17 @@ check_filtered(const struct reader *r, const struct config_filter *filter)
 	}
 }
 
+/* Who calls hi-q wants all of it judged. */
+static void
+check_no_listeners(const struct reader *r, const struct config_block *block)
+{
+	for (const struct config_setting *s = block->settings; s; s = s->next)
+		if (bytes_equal(s->name, BYTES("listeners")))
+			add_mistake(r, s->line,
+			    "\"listeners\" belongs in ampel.conf: hi-q judges "
+			    "whatever it is given");
+}
+
 static void
 read_filter(const struct reader *r, const struct config_block *block)
 {
@@ -225,7 +237,10 @@ read_filter(const struct reader *r, const struct config_block *block)
 	filter->line = block->line;
 	filter->name = read_name(r, block);
 	config_filter_read(filter, block, &c->arena, r->mistakes);
-	check_filtered(r, filter);
+	if (r->file == SCOPE_HIQ)
+		check_no_listeners(r, block);
+	else
+		check_filtered(r, filter);
 	if (c->n_filter == PIPELINE_STAGES_MAX + 1)
 		mistakes_add(r->mistakes, &c->arena, block->line,
 		    "there may be %d filters, not more", PIPELINE_STAGES_MAX);
@@ -305,9 +320,15 @@ static void
 read_block(const struct reader *r, const struct config_block *block)
 {
 	for (size_t i = 0; i < BLOCK_KINDS; i++) {
-		if (!bytes_equal(block->kind, bytes_of(block_kinds[i].name)))
+		const struct block_kind *kind = &block_kinds[i];
+
+		if (!bytes_equal(block->kind, bytes_of(kind->name)))
 			continue;
-		block_kinds[i].read(r, block);
+		if (r->file == SCOPE_HIQ && kind->read != read_filter)
+			mistakes_add(r->mistakes, &r->config->arena, block->line,
+			    "a block \"%s\" belongs in ampel.conf", kind->name);
+		else
+			kind->read(r, block);
 		return;
 	}
 	add_unknown_block(r, block);
@@ -341,11 +362,11 @@ make_room(struct config *c, const struct config_tree *tree)
 	return c->listen && c->filter && c->helper && c->tls && c->route;
 }
 
-void
-config_from_tree(
-    struct config *c, const struct config_tree *tree, struct mistakes *mistakes)
+static void
+read_file(struct config *c, const struct config_tree *tree,
+    enum setting_scope file, struct mistakes *mistakes)
 {
-	struct reader r = { c, mistakes };
+	struct reader r = { c, mistakes, file };
 
 	*c = (struct config){ 0 };
 	arena_init(&c->arena, MEMORY_MAX);
@@ -353,10 +374,23 @@ config_from_tree(
 		add_mistake(&r, 0, "no memory");
 		return;
 	}
-	setting_read_all(
-	    SCOPE_FILE, tree->settings, 0, c, &c->arena, mistakes);
+	setting_read_all(file, tree->settings, 0, c, &c->arena, mistakes);
 	for (const struct config_block *b = tree->blocks; b; b = b->next)
 		read_block(&r, b);
+}
+
+void
+config_from_tree(
+    struct config *c, const struct config_tree *tree, struct mistakes *mistakes)
+{
+	read_file(c, tree, SCOPE_FILE, mistakes);
+}
+
+void
+config_from_hiq_tree(
+    struct config *c, const struct config_tree *tree, struct mistakes *mistakes)
+{
+	read_file(c, tree, SCOPE_HIQ, mistakes);
 }
 
 void

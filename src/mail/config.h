@@ -108,6 +108,12 @@ struct config_dns {
 	unsigned             line;
 };
 
+/* How hi-q(8) says why a message is not queued. */
+enum error_text {
+	ERROR_TEXT_NONE, /* by its exit code alone */
+	ERROR_TEXT_FD6,  /* and where the caller reads it, on descriptor 6 */
+};
+
 struct config {
 	struct arena         arena;    /* owns every view below */
 
@@ -121,7 +127,10 @@ struct config {
 	struct bytes         contact;  /* a line for people, in red replies */
 	struct bytes         log;      /* "stderr", "syslog" or an absolute path */
 
-	uint64_t message_size;         /* 50M: SIZE, and counted */
+	struct bytes    queue;         /* hi-q.conf: absolute path; empty: ours */
+	enum error_text error_text;    /* hi-q.conf: ERROR_TEXT_NONE */
+
+	uint64_t message_size;         /* 50M: SIZE, and counted; hi-q.conf: UINT64_MAX */
 	uint64_t message_memory;       /* 128M, mail data held in memory files */
 	uint64_t min_free;             /* 100M, beside twice message_size */
 	uint64_t recipients;           /* 100 a transaction */
@@ -176,6 +185,13 @@ struct config {
 void config_from_tree(
     struct config *c, const struct config_tree *tree, struct mistakes *mistakes);
 void config_finish(struct config *c);
+
+/*
+ * The same for hi-q.conf: filters, and the few settings that hi-q(8) has. What ampel.conf
+ * alone has stays zeroed.
+ */
+void config_from_hiq_tree(
+    struct config *c, const struct config_tree *tree, struct mistakes *mistakes);
 
 /*
  * The programs that get a part of the configuration, bits. A part is text of

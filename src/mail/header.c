@@ -225,7 +225,7 @@ static size_t
 take_blanks(struct header_filter *f, struct bytes piece, struct buf *out)
 {
 	char c = piece.p[0];
-	bool is_ours = header_is_ours(name_of(f));
+	bool is_ours = !f->keeps_ours && header_is_ours(name_of(f));
 
 	if (is_blank(c) && f->held < HEADER_NAME) {
 		hold(f, c);

@@ -54,6 +54,7 @@ struct header_addition {
 
 struct header_filter {
 	struct header_addition missing[HEADER_ADDITIONS]; /* set at the start of a message */
+	bool   keeps_ours; /* so is this: marks of our own program are in it, not forged ones */
 	int    state;    /* private; zeroed is the start of a message */
 	bool   has_begun; /* a line of the header section is behind us */
 	bool   dropping;

@@ -75,7 +75,13 @@ const struct setting setting_table[] = {
 	{ SCOPE_FILE, "remote_timeout", VALUE_DURATION, AT(config, remote_timeout_ms), "5min", SECOND, HOUR, REMOTE, false },
 	{ SCOPE_FILE, "connect_timeout", VALUE_DURATION, AT(config, connect_timeout_ms), "30s", SECOND, HOUR, REMOTE, false },
 	{ SCOPE_FILE, "authorities", VALUE_PATH, AT(config, authorities), "/etc/ssl/certs/ca-certificates.crt", 0, 0, REMOTE | FETCH, false },
-	{ SCOPE_FILE, "error_text", VALUE_LATER, 0, NULL, 0, 0, 0, false },
+
+	/* what hi-q(8) reads itself is in no part; its filters are those below */
+	{ SCOPE_HIQ, "queue", VALUE_PATH, AT(config, queue), "", 0, 0, 0, false },
+	{ SCOPE_HIQ, "error_text", VALUE_ERROR_TEXT, AT(config, error_text), "none", 0, 0, 0, false },
+	{ SCOPE_HIQ, "filter_deadline", VALUE_DURATION, AT(config, filter_deadline_ms), "2min", SECOND, HOUR, 0, false },
+	{ SCOPE_HIQ, "contact", VALUE_LINE, AT(config, contact), "", 0, 0, 0, false },
+	{ SCOPE_HIQ, "message_size", VALUE_SIZE, AT(config, message_size), "none", 64 * K, UINT64_MAX, 0, false },
 
 	/* needed, but by the listener that has a preset, mail/config.c */
 	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, false },
@@ -123,6 +129,7 @@ const size_t setting_count = sizeof setting_table / sizeof setting_table[0];
 /* How the blocks of a scope begin. */
 static const char *const openings[SCOPES] = {
 	[SCOPE_FILE] = "",
+	[SCOPE_HIQ] = "",
 	[SCOPE_LISTEN] = "listen NAME",
 	[SCOPE_TLS] = "tls NAME",
 	[SCOPE_FILTER] = "filter NAME",
@@ -165,6 +172,27 @@ scope_of(struct bytes name)
 	return SCOPES;
 }
 
+/* Why a setting of ours is not known where it is written. */
+static void
+add_misplaced(enum setting_scope scope, enum setting_scope other, unsigned line,
+    struct bytes name, struct arena *arena, struct mistakes *mistakes)
+{
+	if (scope == SCOPE_HIQ && other != SCOPE_FILTER)
+		mistakes_add(mistakes, arena, line,
+		    "\"%.*s\" belongs in ampel.conf", BYTES_ARG(name));
+	else if (other == SCOPE_HIQ)
+		mistakes_add(mistakes, arena, line,
+		    "\"%.*s\" belongs in hi-q.conf, the file of hi-q(8)",
+		    BYTES_ARG(name));
+	else if (other == SCOPE_FILE)
+		mistakes_add(mistakes, arena, line,
+		    "\"%.*s\" belongs outside of all blocks", BYTES_ARG(name));
+	else
+		mistakes_add(mistakes, arena, line,
+		    "\"%.*s\" belongs in a block: %s { ... }",
+		    BYTES_ARG(name), openings[other]);
+}
+
 static void
 add_unknown(enum setting_scope scope, const struct config_setting *written,
     struct arena *arena, struct mistakes *mistakes)
@@ -181,13 +209,8 @@ add_unknown(enum setting_scope scope, const struct config_setting *written,
 		mistakes_add(mistakes, arena, written->line,
 		    "unknown setting \"%.*s\"%s", BYTES_ARG(name),
 		    suggestion_text(&near, text));
-	else if (other == SCOPE_FILE)
-		mistakes_add(mistakes, arena, written->line,
-		    "\"%.*s\" belongs outside of all blocks", BYTES_ARG(name));
 	else
-		mistakes_add(mistakes, arena, written->line,
-		    "\"%.*s\" belongs in a block: %s { ... }",
-		    BYTES_ARG(name), openings[other]);
+		add_misplaced(scope, other, written->line, name, arena, mistakes);
 }
 
 static bool

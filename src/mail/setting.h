@@ -18,6 +18,7 @@ struct arena;
 
 enum setting_scope {
 	SCOPE_FILE, /* in no block */
+	SCOPE_HIQ,  /* the same of hi-q.conf, the file of hi-q(8) */
 	SCOPE_LISTEN,
 	SCOPE_TLS,
 	SCOPE_FILTER,

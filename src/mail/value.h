@@ -24,6 +24,7 @@ enum value_type {
 	VALUE_FLAG,      /* bool */
 	VALUE_POLICY,    /* enum filter_policy */
 	VALUE_USERS,     /* enum users_source */
+	VALUE_ERROR_TEXT, /* enum error_text */
 	VALUE_HOST,      /* struct bytes, as are all down to VALUE_RECIPIENT */
 	VALUE_LINE,      /* printable ASCII */
 	VALUE_ROOT,

@@ -151,6 +151,25 @@ add_users(struct buf *b, const void *field)
 	buf_add_string(b, system ? "system" : "file");
 }
 
+static bool
+parse_error_text(struct bytes text, void *out)
+{
+	bool fd6 = bytes_equal(text, BYTES("fd6"));
+
+	if (!fd6 && !bytes_equal(text, BYTES("none")))
+		return false;
+	*(enum error_text *)out = fd6 ? ERROR_TEXT_FD6 : ERROR_TEXT_NONE;
+	return true;
+}
+
+static void
+add_error_text(struct buf *b, const void *field)
+{
+	bool fd6 = *(const enum error_text *)field == ERROR_TEXT_FD6;
+
+	buf_add_string(b, fd6 ? "fd6" : "none");
+}
+
 static const char *const route_tls_words[] = {
 	[ROUTE_TLS_MAY] = "may",
 	[ROUTE_TLS_REQUIRE] = "require",
@@ -437,6 +456,7 @@ static const struct value_type_row rows[] = {
 	[VALUE_FLAG] = { .wants = "yes or no", WORD(flag) },
 	[VALUE_POLICY] = { .wants = "defer or pass", WORD(policy) },
 	[VALUE_USERS] = { .wants = "file or system", WORD(users) },
+	[VALUE_ERROR_TEXT] = { .wants = "fd6 or none", WORD(error_text) },
 	[VALUE_HOST] = { .wants = "a host name such as \"mail.example.org\"",
 		TEXT(host) },
 	[VALUE_LINE] = {

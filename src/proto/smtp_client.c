@@ -12,7 +12,7 @@ enum {
 	INPUT_MAX = 2 * SMTP_CLIENT_LINE_MAX,
 	OUTPUT_HIGH = 32 * 1024,
 	OUTPUT_MAX = OUTPUT_HIGH + 2 * SMTP_CLIENT_BODY_CHUNK + 4096,
-	TRANSACTION_MAX = 192 * 1024, /* all recipients, and a text for each */
+	TRANSACTION_MAX = 8 * 1024 * 1024, /* all recipients, and a text for those refused */
 };
 
 /*

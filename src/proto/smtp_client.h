@@ -40,6 +40,7 @@ enum {
 	SMTP_CLIENT_TEXT_MAX = 1000,   /* of a reply, as outcomes carry it */
 	SMTP_CLIENT_BODY_CHUNK = 32 * 1024, /* the most that one smtp_client_body takes */
 	SMTP_CLIENT_RECIPIENTS_MAX = 100, /* of one transaction */
+	SMTP_CLIENT_QUEUE_RECIPIENTS_MAX = 10 * 1000, /* of one that is all_or_none */
 };
 
 enum smtp_client_tls {
@@ -92,6 +93,11 @@ struct smtp_transaction_out {
 	bool               smtputf8;  /* the message needs it: header or addresses */
 	uint64_t           size_bytes; /* as stored, LF line ends */
 	bool               has_8bit;  /* mail data has octets above 127 */
+	/*
+	 * Once one recipient is refused nothing is sent, and the others' outcome is deferred
+	 * 4.5.0. XQUEUE is said where it is offered (proto/smtp_server.h).
+	 */
+	bool               all_or_none;
 
 	const struct envelope_recipient *recipients;
 	size_t                           n_recipients;

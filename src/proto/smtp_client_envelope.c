@@ -32,6 +32,8 @@ smtp_client_envelope_mail(struct smtp_client *c)
 		buf_add_string(&c->out, " BODY=8BITMIME");
 	if (c->transaction.needs_utf8)
 		buf_add_string(&c->out, " SMTPUTF8");
+	if (t->all_or_none && smtp_client_offers(c, SMTP_OFFER_XQUEUE))
+		buf_add_string(&c->out, " XQUEUE");
 	if (smtp_client_offers(c, SMTP_OFFER_DSN)) {
 		dsn_ret_add(&c->out, t->ret);
 		dsn_envid_add(&c->out, t->envid);

@@ -39,6 +39,7 @@ static const struct keyword {
 	{ BYTES_INIT("STARTTLS"), SMTP_OFFER_STARTTLS, NULL },
 	{ BYTES_INIT("SIZE"), SMTP_OFFER_SIZE, take_size },
 	{ BYTES_INIT("AUTH"), 0, take_mechanisms },
+	{ BYTES_INIT("XQUEUE"), SMTP_OFFER_XQUEUE, NULL },
 };
 
 /* "AUTH=LOGIN" is how servers older than the RFC say it. */

@@ -17,6 +17,7 @@ enum {
 	SMTP_OFFER_SIZE = 64,        /* RFC 1870 */
 	SMTP_OFFER_AUTH_PLAIN = 128, /* RFC 4954 */
 	SMTP_OFFER_AUTH_LOGIN = 256,
+	SMTP_OFFER_XQUEUE = 512,     /* ours: smtp_server.h */
 };
 
 /* Zeroed: nothing, as of a server that knows only HELO. */

@@ -46,7 +46,7 @@ enum smtp_client_await {
 
 enum { SMTP_CLIENT_CHUNKS_MAX = 16 }; /* that no reply has come to yet */
 
-/* In the order they were said: at most RSET, MAIL, all RCPT, and the chunks. */
+/* In the order they were said: at most RSET, MAIL, so many RCPT, and the chunks. */
 struct smtp_client_queue {
 	uint8_t awaits[SMTP_CLIENT_RECIPIENTS_MAX + SMTP_CLIENT_CHUNKS_MAX + 4];
 	size_t  first, n;

@@ -79,6 +79,13 @@ refuse_impossible(struct smtp_client *c)
 			smtp_client_settle(t, i, &bad);
 }
 
+static size_t
+recipients_max(const struct smtp_transaction_out *out)
+{
+	return out->all_or_none ? SMTP_CLIENT_QUEUE_RECIPIENTS_MAX
+	                        : SMTP_CLIENT_RECIPIENTS_MAX;
+}
+
 /* Everything of the last one is forgotten. */
 static bool
 reset(struct smtp_client *c, const struct smtp_transaction_out *out)
@@ -95,7 +102,7 @@ reset(struct smtp_client *c, const struct smtp_transaction_out *out)
 		.is_chunked = smtp_client_offers(c, SMTP_OFFER_CHUNKING) &&
 		    smtp_client_offers(c, SMTP_OFFER_PIPELINING),
 	};
-	if (out->n_recipients <= SMTP_CLIENT_RECIPIENTS_MAX)
+	if (out->n_recipients <= recipients_max(out))
 		t->recipients = arena_alloc(
 		    &t->arena, out->n_recipients * sizeof *t->recipients);
 	if (t->recipients == NULL)
@@ -154,6 +161,10 @@ say_mail(struct smtp_client *c)
 	return true;
 }
 
+/*
+ * Of many only so many are said before some are replied to: a server that cannot send its
+ * replies, since we only send, would read no more (RFC 2920 section 3.1).
+ */
 static bool
 say_rcpt(struct smtp_client *c)
 {
@@ -163,7 +174,7 @@ say_rcpt(struct smtp_client *c)
 		t->stage = SMTP_CLIENT_STAGE_DATA;
 		return true;
 	}
-	if (!may_speak(c))
+	if (!may_speak(c) || c->queue.n > SMTP_CLIENT_RECIPIENTS_MAX + 1)
 		return false;
 	if (!t->recipients[t->n_said].is_settled) {
 		t->recipients[t->n_said].is_said = true;
@@ -181,19 +192,32 @@ give_up(struct smtp_client *c)
 	c->transaction.stage = SMTP_CLIENT_STAGE_END;
 }
 
+/* One is refused: the others get nothing either. */
+static void
+leave_all(struct smtp_client_transaction *t)
+{
+	const struct outcome left = outcome_of(OUTCOME_DEFERRED, STATUS(4, 5, 0),
+	    BYTES("not sent, since another recipient was refused"));
+
+	smtp_client_settle_all(t, &left);
+}
+
 /*
  * With PIPELINING DATA goes out with the envelope, and so does a message of one chunk,
  * which saves a round trip (RFC 3030 section 4.2). A larger one waits until
- * somebody is there to take it.
+ * somebody is there to take it, and one for all or none until all have said so.
  */
 static bool
 say_data(struct smtp_client *c)
 {
 	struct smtp_client_transaction *t = &c->transaction;
 	bool is_small = t->out.size_bytes <= SMTP_CLIENT_BODY_CHUNK;
+	bool waits = t->out.all_or_none || (t->is_chunked && !is_small);
 
-	if (!may_speak(c) || (t->is_chunked && !is_small && c->queue.n > 0))
+	if (!may_speak(c) || (waits && c->queue.n > 0))
 		return false;
+	if (t->out.all_or_none && t->n_open < t->out.n_recipients)
+		leave_all(t);
 	if (c->queue.n == 0 && t->n_open == 0) {
 		give_up(c);
 	} else if (t->is_chunked) {

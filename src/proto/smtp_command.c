@@ -140,6 +140,15 @@ parse_smtputf8(struct smtp_mail *mail, struct bytes value)
 	return SMTP_ARGUMENT_OK;
 }
 
+static enum smtp_argument
+parse_xqueue(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->xqueue || value.p != NULL)
+		return SMTP_ARGUMENT_VALUE;
+	mail->xqueue = true;
+	return SMTP_ARGUMENT_OK;
+}
+
 /* "KEYWORD=value" or "KEYWORD", whose value is NULL. */
 static void
 split_parameter(struct bytes parameter, struct bytes *keyword, struct bytes *value)
@@ -153,26 +162,27 @@ split_parameter(struct bytes parameter, struct bytes *keyword, struct bytes *val
 
 static enum smtp_argument
 parse_mail_parameter(
-    struct smtp_mail *mail, struct bytes parameter, bool offers_auth)
+    struct smtp_mail *mail, struct bytes parameter, unsigned offers)
 {
 	static const struct {
 		struct bytes keyword;
 		enum smtp_argument (*parse)(struct smtp_mail *, struct bytes);
-		bool is_of_auth;
+		unsigned needs; /* SMTP_MAIL_, of what is offered */
 	} parameters[] = {
-		{ BYTES_INIT("SIZE"), parse_size, false },
-		{ BYTES_INIT("BODY"), parse_body, false },
-		{ BYTES_INIT("RET"), parse_ret, false },
-		{ BYTES_INIT("ENVID"), parse_envid, false },
-		{ BYTES_INIT("SMTPUTF8"), parse_smtputf8, false },
-		{ BYTES_INIT("AUTH"), parse_auth, true },
+		{ BYTES_INIT("SIZE"), parse_size, 0 },
+		{ BYTES_INIT("BODY"), parse_body, 0 },
+		{ BYTES_INIT("RET"), parse_ret, 0 },
+		{ BYTES_INIT("ENVID"), parse_envid, 0 },
+		{ BYTES_INIT("SMTPUTF8"), parse_smtputf8, 0 },
+		{ BYTES_INIT("AUTH"), parse_auth, SMTP_MAIL_AUTH },
+		{ BYTES_INIT("XQUEUE"), parse_xqueue, SMTP_MAIL_XQUEUE },
 	};
 	struct bytes keyword, value;
 
 	split_parameter(parameter, &keyword, &value);
 	for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
 		if (bytes_equal_nocase(keyword, parameters[i].keyword) &&
-		    (offers_auth || !parameters[i].is_of_auth))
+		    (parameters[i].needs & ~offers) == 0)
 			return parameters[i].parse(mail, value);
 	return SMTP_ARGUMENT_PARAMETER;
 }
@@ -185,7 +195,7 @@ is_apart(struct bytes rest)
 }
 
 enum smtp_argument
-smtp_mail_parse(struct smtp_mail *mail, struct bytes arg, bool offers_auth)
+smtp_mail_parse(struct smtp_mail *mail, struct bytes arg, unsigned offers)
 {
 	struct bytes     rest, parameter;
 	enum path_result path;
@@ -201,7 +211,7 @@ smtp_mail_parse(struct smtp_mail *mail, struct bytes arg, bool offers_auth)
 		enum smtp_argument result = SMTP_ARGUMENT_OK;
 
 		if (parameter.n > 0)
-			result = parse_mail_parameter(mail, parameter, offers_auth);
+			result = parse_mail_parameter(mail, parameter, offers);
 		if (result != SMTP_ARGUMENT_OK)
 			return result;
 	}

@@ -63,6 +63,7 @@ struct smtp_mail {
 	bool               has_auth; /* RFC 4954 section 5; of no use to us */
 	enum envelope_ret  ret;      /* RFC 3461 */
 	bool               smtputf8; /* RFC 6531 */
+	bool               xqueue;   /* ours: smtp_server.h */
 	struct buf         envid;    /* RFC 3461, decoded; empty: none */
 };
 
@@ -72,13 +73,16 @@ struct smtp_rcpt {
 	struct buf     orcpt;  /* and decoded; empty: none */
 };
 
+/* Parameters of MAIL that are known where they are offered, bits. */
+enum { SMTP_MAIL_AUTH = 1, SMTP_MAIL_XQUEUE = 2 };
+
 /*
  * The argument of MAIL, "FROM:<...> ...", and of RCPT, "TO:<...> ..."; paths borrow. Each
- * needs its finish in any case. The parameter AUTH is known where the server offers AUTH; UTF-8 is
- * allowed in RCPT when it was announced in MAIL.
+ * needs its finish in any case. offers: SMTP_MAIL_ bits; UTF-8 is allowed in RCPT when it was
+ * announced in MAIL.
  */
 enum smtp_argument smtp_mail_parse(
-    struct smtp_mail *mail, struct bytes arg, bool offers_auth);
+    struct smtp_mail *mail, struct bytes arg, unsigned offers);
 void               smtp_mail_finish(struct smtp_mail *mail);
 enum smtp_argument smtp_rcpt_parse(
     struct smtp_rcpt *rcpt, struct bytes arg, bool smtputf8);

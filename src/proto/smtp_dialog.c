@@ -75,6 +75,8 @@ greet_ehlo(struct smtp_server *s, struct bytes arg)
 		buf_add_string(&s->out, "250-STARTTLS\r\n");
 	if (smtp_auth_is_offered(s))
 		buf_add_string(&s->out, "250-AUTH PLAIN LOGIN\r\n");
+	if (s->policy->is_local)
+		buf_add_string(&s->out, "250-XQUEUE\r\n");
 	buf_add_string(&s->out, "250 ENHANCEDSTATUSCODES\r\n");
 }
 
@@ -127,11 +129,18 @@ argument_reply(enum smtp_argument result, struct smtp_reply bad_path)
 	return result == SMTP_ARGUMENT_PATH ? bad_path : replies[result];
 }
 
+static unsigned
+mail_offers(const struct smtp_policy *policy)
+{
+	return (policy->auth ? SMTP_MAIL_AUTH : 0) |
+	    (policy->is_local ? SMTP_MAIL_XQUEUE : 0);
+}
+
 static void
 begin_mail(struct smtp_server *s, struct bytes arg)
 {
 	struct smtp_mail   mail;
-	enum smtp_argument result = smtp_mail_parse(&mail, arg, s->policy->auth);
+	enum smtp_argument result = smtp_mail_parse(&mail, arg, mail_offers(s->policy));
 
 	if (result == SMTP_ARGUMENT_OK)
 		take_mail(s, &mail);
@@ -162,13 +171,20 @@ refuse_recipient(struct smtp_server *s, struct smtp_reply r)
 	smtp_server_reply_recipient(s, r);
 }
 
+static size_t
+recipients_max(const struct smtp_server *s)
+{
+	return s->transaction.is_queue ? SMTP_QUEUE_RECIPIENTS_MAX
+	                               : s->policy->recipients_max;
+}
+
 /* What can be said without a question; then the question. */
 static void
 judge_recipient(struct smtp_server *s, const struct address *path)
 {
 	const struct smtp_policy *policy = s->policy;
 
-	if (s->transaction.envelope.n_recipients >= policy->recipients_max) {
+	if (s->transaction.envelope.n_recipients >= recipients_max(s)) {
 		smtp_server_reply(s, SMTP_REPLY(452, 4, 5, 3, "too many recipients"));
 	} else if (policy->refuse_relay_probes && !s->may_relay &&
 	    address_is_relay_probe(path)) {
@@ -181,6 +197,8 @@ judge_recipient(struct smtp_server *s, const struct address *path)
 		s->transaction.refused_bounce = true;
 		refuse_recipient(s,
 		    SMTP_REPLY(550, 5, 7, 1, "a bounce has one recipient"));
+	} else if (s->transaction.is_queue) {
+		smtp_server_accept_recipient(s);
 	} else {
 		smtp_server_ask(s, SMTP_QUESTION_RECIPIENT);
 	}

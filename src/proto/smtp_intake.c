@@ -47,8 +47,10 @@ smtp_intake_begin(struct smtp_server *s)
 	s->state = s->is_chunked ? SMTP_STATE_CHUNK : SMTP_STATE_DATA;
 	s->body_failed = false;
 	s->data = (struct smtp_data){ .is_chunked = s->is_chunked };
-	s->header = (struct header_filter){ .hops = 0 };
-	if ((s->policy->auth || s->policy->is_local) && !add_missing_fields(s))
+	/* A program in the place of qmail-queue changes nothing: hi-q's marks come this way. */
+	s->header = (struct header_filter){ .keeps_ours = s->transaction.is_queue };
+	if ((s->policy->auth || s->policy->is_local) &&
+	    !s->transaction.is_queue && !add_missing_fields(s))
 		s->out.failed = true;
 }
 

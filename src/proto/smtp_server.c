@@ -8,6 +8,12 @@
 
 enum { OUTPUT_MAX = 4 * SMTP_OUTPUT_HIGH };
 
+static size_t
+larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
 void
 smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
     struct bytes peer_address, struct bytes peer_name, bool may_relay)
@@ -29,7 +35,9 @@ smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
 	buf_init(&s->orcpt, DSN_ORCPT_MAX);
 	buf_init(&s->decoded, SMTP_BODY_CHUNK);
 	buf_init(&s->body, SMTP_BODY_CHUNK);
-	smtp_transaction_init(&s->transaction, policy->recipients_max);
+	smtp_transaction_init(&s->transaction,
+	    policy->is_local ? larger(policy->recipients_max, SMTP_QUEUE_RECIPIENTS_MAX)
+	                     : policy->recipients_max);
 }
 
 /* Everything that a session without a transaction does not need. */
@@ -439,8 +447,8 @@ smtp_server_recipient(const struct smtp_server *s)
 	return buf_bytes(&s->recipient);
 }
 
-static void
-accept_recipient(struct smtp_server *s)
+void
+smtp_server_accept_recipient(struct smtp_server *s)
 {
 	const struct envelope_recipient recipient = {
 		.address = buf_bytes(&s->recipient),
@@ -473,7 +481,7 @@ smtp_server_answer_recipient(
 	s->question = SMTP_NO_QUESTION;
 	if (answer == SMTP_RECIPIENT_OK ||
 	    (answer == SMTP_RECIPIENT_NOT_OURS && s->may_relay)) {
-		accept_recipient(s);
+		smtp_server_accept_recipient(s);
 		return;
 	}
 	s->transaction.refused_some = true;

@@ -42,6 +42,7 @@ enum {
 	SMTP_OUTPUT_HIGH = 4 * 1024,       /* that much output asks to be sent */
 	SMTP_HELO_MAX = 255,
 	SMTP_TLS_MAX = 127, /* of the text that describes TLS */
+	SMTP_QUEUE_RECIPIENTS_MAX = 10 * 1000, /* of a transaction with XQUEUE */
 };
 
 /* Per listener; lives longer than its sessions. */
@@ -68,6 +69,11 @@ struct smtp_policy {
 	/*
 	 * The clients are accounts of this host: smtp_server_account says which. They may
 	 * relay, from any reverse-path; missing fields are added as for submission.
+	 *
+	 * XQUEUE is offered: a transaction whose MAIL has this parameter is taken as
+	 * qmail-queue(8) takes one. Nobody is asked about its recipients, who may be up to
+	 * SMTP_QUEUE_RECIPIENTS_MAX (whoever does not exist comes back as a notification), and
+	 * no fields are added but Received.
 	 */
 	bool              is_local;
 };

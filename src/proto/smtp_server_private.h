@@ -42,6 +42,9 @@ void smtp_server_reply_recipient(struct smtp_server *s, struct smtp_reply reply)
 
 void smtp_server_ask(struct smtp_server *s, enum smtp_question question);
 
+/* The recipient in question becomes one of the transaction: 250. */
+void smtp_server_accept_recipient(struct smtp_server *s);
+
 /* OPEN: MAIL is accepted, for a transaction that has begun. */
 void smtp_server_open_transaction(struct smtp_server *s);
 /* READY: what was open is void, and the driver drops its file. */

@@ -38,6 +38,7 @@ smtp_transaction_begin(struct smtp_transaction *t, const struct smtp_mail *mail)
 
 	smtp_transaction_reset(t);
 	t->is_open = true;
+	t->is_queue = mail->xqueue;
 	t->envelope.body = mail->body;
 	t->envelope.ret = mail->ret;
 	t->envelope.smtputf8 = mail->smtputf8;

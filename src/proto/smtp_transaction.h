@@ -20,6 +20,7 @@ struct smtp_transaction {
 	struct envelope envelope; /* peer, helo and so on are the session's to fill in */
 	size_t          room;     /* private: places in envelope.recipients */
 	bool            is_open;
+	bool            is_queue;       /* XQUEUE was said */
 	bool            refused_some;   /* a recipient was refused */
 	bool            refused_bounce; /* a second one of the null reverse-path was */
 };

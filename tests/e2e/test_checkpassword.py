@@ -132,7 +132,7 @@ def own_trial():
 def test_self_test(trial):
     """The line of the man page, as it stands there."""
     page = (ROOT / "man" / "checkpassword.8").read_text()
-    [line] = re.findall(r"^printf .*$", page, re.M)
+    [line] = re.findall(r"^\$ (printf .*)$", page, re.M)
     done = subprocess.run(
         ["sh", "-c", line.replace(r"\e", "\\")],
         env={"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "AMPEL_ROOT": str(trial.folder)},

@@ -7,6 +7,7 @@
  *   where it is meant to, and decodes to the message; a chunk is as long as it is said to be;
  * - each transaction ends with an outcome for every recipient, of printable text;
  * - delivered only where a 2xx came behind the end of the message;
+ * - what is for all or none is delivered to all or none;
  * - no password leaves without TLS.
  */
 #include <stdint.h>
@@ -219,12 +220,16 @@ was_accepted(const struct run *r)
 static void
 note_outcomes(struct run *r)
 {
+	const struct smtp_transaction_out *t = &r->setting->transaction;
+	size_t                             n_delivered = 0;
+
 	check(r->is_open);
 	r->is_open = false;
-	for (size_t i = 0; i < N_RECIPIENTS; i++) {
+	for (size_t i = 0; i < t->n_recipients; i++) {
 		struct outcome o = smtp_client_outcome(r->c, i);
 
 		check(o.kind <= OUTCOME_FAILED);
+		n_delivered += o.kind == OUTCOME_DELIVERED;
 		check(o.status.class == (o.kind == OUTCOME_DELIVERED ? 2
 		          : o.kind == OUTCOME_FAILED                 ? 5
 		                                                     : 4));
@@ -235,6 +240,8 @@ note_outcomes(struct run *r)
 		check(o.kind == OUTCOME_DEFERRED || !smtp_client_is_untried(r->c) || i == 2);
 		buf_addf(&r->results, "%d %.*s\n", (int)o.kind, BYTES_ARG(o.text));
 	}
+	if (t->all_or_none)
+		check(n_delivered == 0 || n_delivered == t->n_recipients);
 	check(!smtp_client_is_in_doubt(r->c) || r->is_ended);
 	check(!(smtp_client_is_in_doubt(r->c) && smtp_client_is_untried(r->c)));
 }
@@ -407,6 +414,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = bytes_from(input, 2);
 	bytes_split(&input, '\xff', &message);
 	setting = setting_of(data[0], message);
+	if (data[1] & 128) { /* of those who can be said */
+		setting.transaction.all_or_none = true;
+		setting.transaction.n_recipients = N_RECIPIENTS - 1;
+	}
 	play(&whole, &setting, message, input, 0);
 	play(&split, &setting, message, input, data[1] % 64 + 1u);
 	check(bytes_equal(buf_bytes(&whole.output), buf_bytes(&split.output)));

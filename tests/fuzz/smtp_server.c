@@ -98,7 +98,9 @@ commit(struct run *r)
 	const struct envelope *e = smtp_server_envelope(&r->s);
 
 	check(r->has_file);
-	check(e->n_recipients > 0 && e->n_recipients <= r->policy.recipients_max);
+	check(e->n_recipients > 0 && e->n_recipients <= (r->policy.is_local
+	                                 ? SMTP_QUEUE_RECIPIENTS_MAX
+	                                 : r->policy.recipients_max));
 	check(!r->policy.auth || r->is_authenticated);
 	check((e->user.n > 0) == (r->is_authenticated || r->policy.is_local));
 	check((e->tls.n > 0) == r->is_secure);

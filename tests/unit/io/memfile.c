@@ -165,6 +165,27 @@ copies_are_whole_or_fail(void **state)
 	close(to);
 }
 
+/* Each reads from the beginning, and none can write. */
+static void
+reopened_has_an_offset_of_its_own(void **state)
+{
+	int  fd = memfile_of("test", BYTES("content"));
+	int  one = memfile_reopen(fd), two = memfile_reopen(fd);
+	char piece[8] = "";
+
+	(void)state;
+	assert_int_equal(read(one, piece, 4), 4);
+	assert_int_equal(read(two, piece, sizeof piece), 7);
+	assert_memory_equal(piece, "content", 7);
+	assert_int_equal(read(one, piece, sizeof piece), 3);
+	assert_int_equal(write(one, "x", 1), -1);
+	assert_int_equal(fcntl(one, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	assert_int_equal(memfile_reopen(-1), -1);
+	close(one);
+	close(two);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -175,6 +196,7 @@ main(void)
 		cmocka_unit_test(writes_go_to_the_end),
 		cmocka_unit_test(reading_is_bounded),
 		cmocka_unit_test(copies_are_whole_or_fail),
+		cmocka_unit_test(reopened_has_an_offset_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

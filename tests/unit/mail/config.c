@@ -770,6 +770,118 @@ test_table(void **state)
 	}
 }
 
+/* --- hi-q.conf --- */
+
+static void
+read_hiq_rows(struct config *c, const struct row *rows, struct buf *printed)
+{
+	static struct tree tree;
+	struct mistakes    mistakes = { 0 };
+
+	config_from_hiq_tree(c, plant(&tree, rows), &mistakes);
+	buf_init(printed, 10000);
+	mistakes_print(&mistakes, "f", printed);
+}
+
+static void
+test_hiq(void **state)
+{
+	static const struct row nothing[] = { { 0 } };
+	static const struct row all[] = {
+		{ NULL, "queue", { "/var/qmail/bin/qmail-queue" } },
+		{ NULL, "error_text", { "fd6" } },
+		{ NULL, "filter_deadline", { "30s" } },
+		{ NULL, "contact", { "call us" } },
+		{ NULL, "message_size", { "1M" } },
+		{ "filter a", "command", { "/a" } },
+		{ "filter b", "spamd", { "127.0.0.1:783" } },
+		{ 0 },
+	};
+	struct config c;
+	struct buf    printed;
+
+	(void)state;
+	read_hiq_rows(&c, nothing, &printed);
+	assert_string_equal(buf_string(&printed), "");
+	assert_int_equal(c.queue.n, 0);
+	assert_int_equal(c.error_text, ERROR_TEXT_NONE);
+	assert_int_equal(c.filter_deadline_ms, 120 * 1000);
+	assert_int_equal(c.contact.n, 0);
+	assert_true(c.message_size == UINT64_MAX);
+	assert_int_equal(c.n_filter, 0);
+	config_finish(&c);
+	buf_finish(&printed);
+
+	read_hiq_rows(&c, all, &printed);
+	assert_string_equal(buf_string(&printed), "");
+	assert_bytes(c.queue, "/var/qmail/bin/qmail-queue");
+	assert_int_equal(c.error_text, ERROR_TEXT_FD6);
+	assert_int_equal(c.filter_deadline_ms, 30 * 1000);
+	assert_bytes(c.contact, "call us");
+	assert_int_equal(c.message_size, 1024 * 1024);
+	assert_int_equal(c.n_filter, 2);
+	assert_int_equal(c.filter[1].kind, FILTER_SPAMD);
+	assert_int_equal(c.filter[1].red_milli, 7000);
+	assert_bytes(c.filter[0].listeners.v[0], "smtp");
+	config_finish(&c);
+	buf_finish(&printed);
+}
+
+/* What belongs in the one file is a mistake in the other, which names that. */
+static void
+test_files(void **state)
+{
+	static const struct row server[] = {
+		{ NULL, "hostname", { "mx.example.org" } },
+		{ NULL, "queue", { "/q" } },
+		{ NULL, "error_text", { "fd6" } },
+		{ "filter a", "check", { "/a" } },
+		{ "filter a", "queue", { "/q" } },
+		{ 0 },
+	};
+	static const struct row hiq[] = {
+		{ NULL, "hostname", { "mx.example.org" } },
+		{ NULL, "command", { "/c" } },
+		{ NULL, "queue", { "q" } },
+		{ NULL, "error_text", { "fd2" } },
+		{ NULL, "quue", { "/q" } },
+		{ NULL, "message_size", { "1" } },
+		{ "listen smtp", "address", { "0.0.0.0:25" } },
+		{ "filter a", "check", { "/a" } },
+		{ "filter a", "listeners", { "{", "smtp" } },
+		{ "filter a", "domains", { "example.org" } },
+		{ "filtr b", "check", { "/b" } },
+		{ 0 },
+	};
+	struct config c;
+	struct buf    printed;
+
+	(void)state;
+	read_rows(&c, server, &printed);
+	assert_string_equal(buf_string(&printed),
+	    "f:2: \"queue\" belongs in hi-q.conf, the file of hi-q(8)\n"
+	    "f:3: \"error_text\" belongs in hi-q.conf, the file of hi-q(8)\n"
+	    "f:5: \"queue\" belongs in hi-q.conf, the file of hi-q(8)\n");
+	config_finish(&c);
+	buf_finish(&printed);
+
+	read_hiq_rows(&c, hiq, &printed);
+	assert_string_equal(buf_string(&printed),
+	    "f:1: \"hostname\" belongs in ampel.conf\n"
+	    "f:2: \"command\" belongs in a block: filter NAME { ... }\n"
+	    "f:3: \"queue\" wants the absolute path of a file, not \"q\"\n"
+	    "f:4: \"error_text\" wants fd6 or none, not \"fd2\"\n"
+	    "f:5: unknown setting \"quue\"; did you mean \"queue\"?\n"
+	    "f:6: \"message_size\" may be 64k to none, not \"1\"\n"
+	    "f:7: a block \"listen\" belongs in ampel.conf\n"
+	    "f:9: \"listeners\" belongs in ampel.conf: hi-q judges whatever it is "
+	    "given\n"
+	    "f:10: \"domains\" belongs outside of all blocks\n"
+	    "f:11: unknown block \"filtr\"; did you mean \"filter\"?\n");
+	config_finish(&c);
+	buf_finish(&printed);
+}
+
 /* The one listener whose address need not be written. */
 static void
 test_local(void **state)
@@ -816,6 +928,8 @@ main(void)
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_hostname),
+		cmocka_unit_test(test_hiq),
+		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_local),
 		cmocka_unit_test(test_table),
 	};

@@ -117,6 +117,58 @@ test_output_is_bounded(void **state)
 	smtp_client_free(c);
 }
 
+static size_t
+count_lines(struct bytes said)
+{
+	struct bytes line;
+	size_t       n = 0;
+
+	while (bytes_split(&said, '\n', &line))
+		n += line.n > 0;
+	return n;
+}
+
+/*
+ * Of thousands only so many are said before some are replied to; and each reply makes
+ * room for one more.
+ */
+static void
+test_thousands(void **state)
+{
+	enum { N = SMTP_CLIENT_QUEUE_RECIPIENTS_MAX };
+	static struct envelope_recipient many[N + 1];
+	struct smtp_transaction_out      out = transaction;
+	struct smtp_client              *c = connect("250-PIPELINING\r\n250 XQUEUE\r\n");
+	enum smtp_client_event           event;
+	size_t                           n_said = 0;
+
+	(void)state;
+	for (size_t i = 0; i <= N; i++)
+		many[i].address = BYTES("b@mx.example");
+	out.recipients = many;
+	out.n_recipients = N;
+	out.all_or_none = true;
+	smtp_client_begin(c, &out);
+	assert_int_equal(smtp_client_next(c), SMTP_CLIENT_MORE);
+	for (size_t i = 0; i <= N; i++) {
+		n_said += count_lines(smtp_client_output(c));
+		assert_in_range(n_said, i + 1, i + SMTP_CLIENT_RECIPIENTS_MAX + 2);
+		send_all(c);
+		event = feed(c, "250 ok\r\n");
+		assert_int_equal(event, SMTP_CLIENT_MORE);
+	}
+	assert_true(bytes_equal(smtp_client_output(c), BYTES("DATA\r\n")));
+	smtp_client_free(c);
+	/* one more is one too many, and nothing is said */
+	c = connect("250-PIPELINING\r\n250 XQUEUE\r\n");
+	out.n_recipients = N + 1;
+	smtp_client_begin(c, &out);
+	assert_int_equal(smtp_client_next(c), SMTP_CLIENT_CLOSE);
+	assert_int_equal(smtp_client_output(c).n, 0);
+	assert_int_equal(smtp_client_outcome(c, N).kind, OUTCOME_DEFERRED);
+	smtp_client_free(c);
+}
+
 /* Many long recipients go out in pieces, in one go all the same. */
 static void
 test_large_envelope(void **state)
@@ -445,6 +497,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_idle_holds_no_memory),
 		cmocka_unit_test(test_output_is_bounded),
+		cmocka_unit_test(test_thousands),
 		cmocka_unit_test(test_large_envelope),
 		cmocka_unit_test(test_long_texts),
 		cmocka_unit_test(test_too_many_recipients),

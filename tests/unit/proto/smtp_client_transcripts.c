@@ -178,6 +178,8 @@ take_parameter(struct message *m, struct bytes word)
 		out->has_8bit = true;
 	else if (bytes_equal(word, BYTES("utf8")))
 		out->smtputf8 = true;
+	else if (bytes_equal(word, BYTES("all")))
+		out->all_or_none = true;
 	else if (r && take_word(word, "notify=", &value))
 		assert_true(dsn_notify_parse(value, &r->notify));
 	else if (r && take_word(word, "orcpt=", &value))

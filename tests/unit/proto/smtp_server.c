@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/smtp_server.h"
@@ -90,6 +91,33 @@ begin_commit(struct smtp_server *s)
 	begin_body(s);
 	assert_int_equal(feed(s, "Subject: one\r\n.\r\n"), SMTP_BODY);
 	assert_int_equal(smtp_server_next(s), SMTP_COMMIT);
+}
+
+/* XQUEUE has a bound of its own, and memory for as many. */
+static void
+test_queue_recipients(void **state)
+{
+	struct smtp_policy local = policy;
+	struct smtp_server s;
+	char               line[64];
+
+	(void)state;
+	local.is_local = true;
+	smtp_server_init(&s, &local, BYTES("local"), BYTES(""), true);
+	smtp_server_account(&s, BYTES("alice"), 1000);
+	smtp_server_greet(&s);
+	feed(&s, "EHLO localhost\r\nMAIL FROM:<> XQUEUE\r\n");
+	smtp_server_sent(&s, smtp_server_output(&s).n);
+	for (int i = 0; i < SMTP_QUEUE_RECIPIENTS_MAX; i++) {
+		snprintf(line, sizeof line, "RCPT TO:<user-%d@mx.example>\r\n", i);
+		assert_int_equal(feed(&s, line), SMTP_MORE);
+		expect_output(&s, "250 2.1.5 ok\r\n");
+	}
+	assert_int_equal(feed(&s, "RCPT TO:<more@mx.example>\r\n"), SMTP_MORE);
+	expect_output(&s, "452 4.5.3 too many recipients\r\n");
+	assert_int_equal(smtp_server_envelope(&s)->n_recipients,
+	    SMTP_QUEUE_RECIPIENTS_MAX);
+	smtp_server_finish(&s);
 }
 
 static void
@@ -491,6 +519,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_queue_recipients),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_recipient_answers),
 		cmocka_unit_test(test_commit_replies),
