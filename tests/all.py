@@ -239,6 +239,9 @@ def main():
     names = sys.argv[1:] or list(STEPS)
     if unknown := set(names) - set(STEPS):
         sys.exit(f"scripts/test: no such step: {', '.join(unknown)}; there are: {', '.join(STEPS)}")
+    # a shell's background jobs ignore these two, and what is tested would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     tally = Tally()

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "ampel/command.h"
 #include "ampel/connect.h"
 #include "ampel/instance.h"
 #include "ampel/supervisor.h"
@@ -213,14 +214,20 @@ is_nothing_left(const struct supervisor *s)
 	return true;
 }
 
-/* Nothing starts any more: whoever waits for that is told, and holds up nobody. */
+/*
+ * Nothing starts any more: whoever waits for that is told, and holds up nobody. Who came before
+ * the stop is overruled by it; who came behind it may wait for its end and start then.
+ */
 bool
 asker_is_refused(struct asker *a)
 {
 	if (a->supervisor->phase != PHASE_STOPPING ||
 	    (a->verb != VERB_START && a->verb != VERB_RESTART))
 		return false;
-	asker_say_done(a, 75, "the server is stopping", -1);
+	if (a->is_begun)
+		asker_say_done(a, EX_BAD, "the server was stopped meanwhile", -1);
+	else
+		asker_say_done(a, EX_LATER, "the server is stopping", -1);
 	return true;
 }
 
