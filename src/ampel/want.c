@@ -126,7 +126,7 @@ want_tell_users(struct instance *deliver)
 		w->is_told = true;
 		buf_clear(&frame);
 		msg_user_add(&frame,
-		    &(struct msg_user){ bytes_of(w->name), bytes_of(w->home) });
+		    &(struct msg_user){ bytes_of(w->name), bytes_of(w->home), BYTES("") });
 		instance_send(deliver, &frame, NULL, 0);
 	}
 	buf_finish(&frame);

@@ -35,8 +35,15 @@ const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
 	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
 	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH | QUEUE, false },
+	{ SCOPE_FILE, "relay_domains", VALUE_DOMAINS, AT(config, relay_domains), "", 0, MANY, LOOKUP, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
+	{ SCOPE_FILE, "rules", VALUE_PATH, AT(config, rules), "", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },
+	{ SCOPE_FILE, "virtual_domains", VALUE_PATH, AT(config, virtual_domains), "", 0, 0, LOOKUP, false },
+	{ SCOPE_FILE, "assign", VALUE_PATH, AT(config, assign), "", 0, 0, LOOKUP, false },
+	{ SCOPE_FILE, "alias_user", VALUE_USER, AT(config, alias_user), "alias", 0, 0, LOOKUP, false },
+	{ SCOPE_FILE, "dot_qmail", VALUE_FLAG, AT(config, dot_qmail), "yes", 0, 0, LOOKUP | DELIVER, false },
+	{ SCOPE_FILE, "program_timeout", VALUE_DURATION, AT(config, program_timeout_ms), "10min", SECOND, DAY, DELIVER, false },
 	{ SCOPE_FILE, "recipient_delimiter", VALUE_DELIMITER, AT(config, recipient_delimiter), "+", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "yellow_folder", VALUE_FOLDER, AT(config, yellow_folder), "", 0, 0, DELIVER, false },
 	{ SCOPE_FILE, "contact", VALUE_LINE, AT(config, contact), "", 0, 0, SMTPD | HIQ, false },
@@ -86,6 +93,7 @@ const struct setting setting_table[] = {
 	/* needed, but by the listener that has a preset, mail/config.c */
 	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, false },
 	{ SCOPE_LISTEN, "workers", VALUE_NUMBER, AT(config_listen, workers), "1", 1, 64, SMTPD | POP3D, false },
+	{ SCOPE_LISTEN, "rules", VALUE_PATH, AT(config_listen, rules), "", 0, 0, LOOKUP, false },
 
 	/* the supervisor reads the files, the other programs get what is in them */
 	{ SCOPE_TLS, "certificate", VALUE_PATH, AT(config_tls, certificate), NULL, 0, 0, 0, true },

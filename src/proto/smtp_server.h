@@ -70,6 +70,9 @@ struct smtp_policy {
 	 * The clients are accounts of this host: smtp_server_account says which. They may
 	 * relay, from any reverse-path; missing fields are added as for submission.
 	 *
+	 * VRFY is answered, by SMTP_ASK_RECIPIENT: 250 for a recipient of ours, 550 5.1.1 for one that
+	 * does not exist, 551 5.1.6 for one that is not ours, 451 (RFC 5321 section 3.5.3).
+	 *
 	 * XQUEUE is offered: a transaction whose MAIL has this parameter is taken as
 	 * qmail-queue(8) takes one. Nobody is asked about its recipients, who may be up to
 	 * SMTP_QUEUE_RECIPIENTS_MAX (whoever does not exist comes back as a notification), and
@@ -99,6 +102,7 @@ enum smtp_recipient_answer {
 	SMTP_RECIPIENT_NOT_OURS,  /* who may relay: ok; others 550 5.7.1 relaying denied */
 	SMTP_RECIPIENT_TRY_LATER, /* 451 4.3.0 */
 	SMTP_RECIPIENT_LIMIT,     /* 450 4.7.1 too many recipients today */
+	SMTP_RECIPIENT_BAD_SENDER, /* 553 5.7.1: it is the reverse-path that is refused */
 };
 
 enum smtp_auth_answer {
@@ -175,6 +179,15 @@ void smtp_server_finish(struct smtp_server *s);
  */
 void smtp_server_watch(
     struct smtp_server *s, smtp_refused *refused, void *context);
+
+/*
+ * What rules say of this client, before smtp_server_greet; suffix is copied. It is put behind
+ * each recipient, as qmail does with the value of RELAYCLIENT: the address that is asked for and
+ * stored is the recipient and suffix, split at its last '@'. size_max replaces that of the
+ * policy; UINT64_MAX: no limit.
+ */
+void smtp_server_grant(
+    struct smtp_server *s, struct bytes suffix, uint64_t size_max);
 
 /*
  * On a listener that is_local, before smtp_server_greet: the account at the other end. name

@@ -202,19 +202,19 @@ on_refused(const struct smtp_refusal *refusal, void *context)
 }
 
 static void
-connected(struct session *s, bool try_later, bool allowed, bool inside)
+connected(struct session *s, const struct lookup_client_rights *rights)
 {
 	static const struct smtp_reply cannot_answer = { 421, { 4, 3, 0 },
 		BYTES_INIT("mail server cannot answer now; come back later") };
 	static const struct smtp_reply not_allowed = { 554, { 5, 7, 1 },
 		BYTES_INIT("you may not connect to this server") };
 
-	if (try_later)
+	if (rights->try_later)
 		s->refusal = &cannot_answer;
-	else if (!allowed)
+	else if (!rights->allowed)
 		s->refusal = &not_allowed;
 	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->client.peer),
-	    BYTES(""), !try_later && inside);
+	    BYTES(""), !rights->try_later && rights->inside);
 	smtp_server_watch(&s->smtp, on_refused, s);
 	if (s->client.is_local)
 		smtp_server_account(&s->smtp, s->client.account, s->client.uid);

@@ -16,7 +16,7 @@
 #include "proto/qmail_queue.h"
 #include "tools/inject_envelope.h"
 #include "tools/inject_message.h"
-#include "tools/local_session.h"
+#include "service/local_session.h"
 
 enum {
 	LIFETIME_S = 24 * 60 * 60,

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "mail/envelope.h"
-#include "tools/local_session.h"
+#include "service/local_session.h"
 #include "tools/sendmail_message.h"
 #include "tools/sendmail_options.h"
 #include "tools/sendmail_relay.h"

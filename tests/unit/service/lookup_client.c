@@ -117,14 +117,14 @@ count(struct told *told)
 }
 
 static void
-on_connect(bool try_later, bool allowed, bool inside, void *context)
+on_connect(const struct lookup_client_rights *rights, void *context)
 {
 	struct told *told = context;
 
 	count(told);
-	told->try_later = try_later;
-	told->allowed = allowed;
-	told->inside = inside;
+	told->try_later = rights->try_later;
+	told->allowed = rights->allowed;
+	told->inside = rights->inside;
 }
 
 static void

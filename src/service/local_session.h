@@ -2,8 +2,8 @@
  * SMTP with our own server, over the socket of its listener "local": blocking, for programs
  * that hand in mail and end. The server knows the caller's uid from the socket.
  */
-#ifndef AMPEL_TOOLS_LOCAL_SESSION_H
-#define AMPEL_TOOLS_LOCAL_SESSION_H
+#ifndef AMPEL_SERVICE_LOCAL_SESSION_H
+#define AMPEL_SERVICE_LOCAL_SESSION_H
 
 #include <stdbool.h>
 

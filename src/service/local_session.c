@@ -1,4 +1,4 @@
-#include "tools/local_session.h"
+#include "service/local_session.h"
 
 #include <errno.h>
 #include <poll.h>
