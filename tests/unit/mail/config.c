@@ -361,6 +361,8 @@ static const struct part_row part_rows[] = {
 	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
+	    "dot_qmail = yes\n"
+	    "program_timeout = 10min\n"
 	    "root = \"/srv/trial\"\n"
 	    "message_size = 10M\n" },
 	{ PART_SMTPD,
