@@ -142,7 +142,7 @@ begin(void)
 	struct msg_ready m;
 
 	prepare_as(false, 0);
-	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home), BYTES(""));
+	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home), .login = BYTES(""));
 	send_peer(ROLE_POP3D);
 	SEND(control, use, -1, .generation = 4);
 	assert_true(msg_ready_read(receive(control), &m));
@@ -588,7 +588,7 @@ test_runs_as_user(void **state)
 	prepare_as(true, NOBODY);
 	assert_int_equal(proc_number("status", "Uid:"), NOBODY);
 	assert_int_equal(proc_number("status", "NoNewPrivs:"), 1);
-	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home), BYTES(""));
+	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home), .login = BYTES(""));
 	send_peer(ROLE_POP3D);
 	SEND(control, use, -1, .generation = 4);
 	assert_true(msg_ready_read(receive(control), &ready));
