@@ -244,7 +244,7 @@ static bool
 take_forward(struct agent *a, struct flight *f, const struct msg_outcome *m,
     int *fds, size_t n_fds, struct outcome *outcome)
 {
-	const uint64_t      max_bytes = a->schedule->config->message_size;
+	const uint64_t      max_bytes = schedule_message_max(a->schedule->config);
 	struct forward     *forward;
 	enum forward_result result =
 	    forward_read(m, fds, n_fds, max_bytes, &forward);
