@@ -69,6 +69,9 @@ void address_add_canonical(struct buf *b, const struct address *a);
 void address_add_canonical_local(struct buf *b, const struct address *a);
 void address_add_canonical_domain(struct buf *b, const struct address *a);
 
+/* The local part without its quoting, in the case in which it is written. */
+void address_add_plain_local(struct buf *b, const struct address *a);
+
 /*
  * A domain name or address literal by itself, as EHLO takes it (section
  * 4.1.1.1) and domains are configured.
