@@ -1,7 +1,7 @@
 /*
  * users/assign, as text or as a cdb. Whatever local part leads to an assignment, it has neither
  * root's uid nor gid, and an absolute home. Where no mistake was found, the one that is found alone
- * is the same as the one among all, and the byte in which a prefix ends is known as one.
+ * is the same as the one among all, and the bytes in which a text's prefixes end are known.
  *
  * The first line of the input is a local part, the others are the file. A file that begins with
  * "cdb" is a cdb without its first three bytes.
@@ -98,7 +98,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&arena, 16 * 1024 * 1024);
 	assign_read(&assign, content, &arena, &mistakes);
 	check_route(&assign, content, local, !mistakes_any(&mistakes));
-	if (!mistakes_any(&mistakes))
+	/* the tables of a cdb may lead to what is no record of it */
+	if (!mistakes_any(&mistakes) && !constant_db_is(content))
 		check_prefixes(&assign, local);
 	assign_finish(&assign);
 	arena_finish(&arena);
