@@ -235,6 +235,17 @@ parse_host(struct bytes text, void *out)
 	return text.n > 0 && text.p[0] != '[' && parse_domain(text, out);
 }
 
+/* A domain, or all below one: ".example.net". */
+static bool
+parse_relay_domain(struct bytes text, void *out)
+{
+	struct bytes below;
+
+	if (text.n == 0 || text.p[0] != '.')
+		return parse_domain(text, out);
+	return parse_host(bytes_from(text, 1), &below) && keep(true, text, out);
+}
+
 static bool
 parse_line(struct bytes text, void *out)
 {
@@ -489,6 +500,10 @@ static const struct value_type_row rows[] = {
 		LIST(hop, text, struct bytes) },
 	[VALUE_DOMAINS] = { .wants = "domains such as \"example.org\"",
 		LIST(domain, text, struct bytes), .lowers_case = true },
+	[VALUE_RELAY_DOMAINS] = {
+		.wants = "domains such as \"example.net\", or \".example.net\""
+		    " for all below it",
+		LIST(relay_domain, text, struct bytes), .lowers_case = true },
 	[VALUE_LISTENERS] = { .wants = "names of listeners such as \"smtp\"",
 		LIST(listener, text, struct bytes), .explain = explain_listener },
 	[VALUE_NETWORKS] = {
