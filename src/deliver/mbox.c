@@ -114,7 +114,7 @@ append(int mbox, int body, uint64_t size_bytes, const struct trace *trace)
 {
 	/* one message at a time, in one thread */
 	static char    piece[PIECE_BYTES], room[ROOM_BYTES];
-	struct buf     b = { .p = room, .cap = ROOM_BYTES, .max = ROOM_BYTES };
+	struct buf     b = { .p = room, .cap = ROOM_BYTES, .max = ROOM_BYTES - 1 };
 	struct quoting quoting = { .held = 0 };
 	int            error = 0;
 
