@@ -87,7 +87,7 @@ mbox_open(int home, struct bytes path, struct mbox_problem *problem)
 	text = fd == -1 ? beneath_problem(errno) : distrust(fd, &st);
 	if (text == NULL)
 		return fd;
-	snprintf(problem->text, MBOX_TEXT, "%.*s %s",
+	snprintf(problem->text, MBOX_TEXT, "%.*s: %s",
 	    BYTES_ARG(bytes_first(path, NAME_BYTES)), text);
 	if (fd != -1)
 		close(fd);

@@ -302,10 +302,10 @@ test_programs(void **state)
 		{ "/dev/null\n|echo x >x\n", OUTCOME_DEFERRED, { 4, 3, 5 },
 		    ".qmail-p, line 1: lies outside of the home", false },
 		{ "./../x/\n|echo x >x\n", OUTCOME_DEFERRED, { 4, 3, 5 },
-		    ".qmail-p, line 1: the Maildir lies outside of the home",
+		    ".qmail-p, line 1: the Maildir: lies outside of the home",
 		    false },
 		{ "./nowhere/\n|echo x >x\n", OUTCOME_DEFERRED, { 4, 3, 5 },
-		    ".qmail-p, line 1: the Maildir No such file or directory",
+		    ".qmail-p, line 1: the Maildir: No such file or directory",
 		    false },
 	};
 
@@ -440,7 +440,7 @@ test_distrust(void **state)
 	put(".qmail-d", "|echo x >x\n", 0660);
 	a = deliver("-", "d");
 	expect(&a, OUTCOME_DEFERRED, STATUS(4, 3, 5),
-	    ".qmail-d may be written by its group or others");
+	    ".qmail-d: may be written by its group or others");
 	put(".qmail-d", "|echo x >x\n", 0700);
 	a = deliver("-", "d");
 	expect(&a, OUTCOME_DEFERRED, STATUS(4, 3, 5),

@@ -130,13 +130,13 @@ test_refused(void **state)
 	static const struct {
 		const char *path, *text;
 	} rows[] = {
-		{ "fifo", "fifo No such device or address" },
-		{ "folder", "folder Is a directory" },
-		{ "link", "link has a symbolic link on its way" },
-		{ "hard", "hard has another name" },
-		{ "open", "open may be written by its group or others" },
-		{ "missing/x", "missing/x No such file or directory" },
-		{ "../x", "../x lies outside of the home" },
+		{ "fifo", "fifo: No such device or address" },
+		{ "folder", "folder: Is a directory" },
+		{ "link", "link: has a symbolic link on its way" },
+		{ "hard", "hard: has another name" },
+		{ "open", "open: may be written by its group or others" },
+		{ "missing/x", "missing/x: No such file or directory" },
+		{ "../x", "../x: lies outside of the home" },
 	};
 	char path[PATH_TEXT], other[PATH_TEXT];
 
@@ -177,7 +177,7 @@ test_read_fifo(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	reader = open(path, O_RDONLY | O_NONBLOCK);
 	assert_int_equal(mbox_open(home_fd, BYTES("fifo"), &problem), -1);
-	assert_string_equal(problem.text, "fifo is no regular file");
+	assert_string_equal(problem.text, "fifo: is no regular file");
 	close(reader);
 }
 
@@ -194,7 +194,7 @@ test_somebody_elses(void **state)
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 	assert_int_equal(chown(path, 65534, 65534), 0);
 	assert_int_equal(deliver("theirs", BYTES("x\n"), &problem), MBOX_DEFERRED);
-	assert_string_equal(problem.text, "theirs belongs to somebody else");
+	assert_string_equal(problem.text, "theirs: belongs to somebody else");
 }
 
 /* Its lock is not waited for; and what it became meanwhile is seen. */
