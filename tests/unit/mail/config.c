@@ -193,6 +193,7 @@ static const struct row everything[] = {
 	{ NULL, "domains", { "Example.ORG", "example.net" } },
 	{ NULL, "inside", { "10.0.0.0/8", "fd00::/8" } },
 	{ NULL, "root", { "/srv/trial" } },
+	{ NULL, "rules", { "/etc/tcp.smtp" } },
 	{ NULL, "recipient_delimiter", { "" } },
 	{ NULL, "contact", { "call +49 30 1" } },
 	{ NULL, "message_size", { "10M" } },
@@ -207,6 +208,7 @@ static const struct row everything[] = {
 	{ "listen smtp", "address", { "0.0.0.0:25", "[::]:25" } },
 	{ "listen smtp", "workers", { "4" } },
 	{ "listen pop3s", "address", { "0.0.0.0:995" } },
+	{ "listen pop3s", "rules", { "/etc/tcp.pop3.cdb" } },
 	{ "tls rsa", "certificate", { "/tls/rsa.pem" } },
 	{ "tls rsa", "key", { "/tls/rsa.key" } },
 	{ "tls rsa", "listeners", { "smtp", "pop3s" } },
@@ -299,12 +301,17 @@ static const struct part_row part_rows[] = {
 	    "hostname = \"mx.example.org\"\n"
 	    "domains = { \"example.org\", \"example.net\" }\n"
 	    "inside = { \"10.0.0.0/8\", \"fd00:0:0:0:0:0:0:0/8\" }\n"
+	    "rules = \"/etc/tcp.smtp\"\n"
 	    "users = file\n"
 	    "alias_user = \"alias\"\n"
 	    "dot_qmail = yes\n"
 	    "recipient_delimiter = \"\"\n"
 	    "root = \"/srv/trial\"\n"
-	    "daily_recipients = 50\n" },
+	    "daily_recipients = 50\n"
+	    "listen pop3s {\n"
+	    "\taddress = { \"0.0.0.0:995\" }\n"
+	    "\trules = \"/etc/tcp.pop3.cdb\"\n"
+	    "}\n" },
 	{ PART_AUTH,
 	    "hostname = \"mx.example.org\"\n"
 	    "domains = { \"example.org\", \"example.net\" }\n"
