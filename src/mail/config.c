@@ -155,27 +155,13 @@ is_local(struct bytes name)
 	return policy && policy->is_local;
 }
 
-/*
- * Whoever listens under one name is asked for by that name. An account of this host has no
- * address that a rule could be about.
- */
 static void
 check_rules(const struct reader *r, const struct config_listen *listen)
 {
-	const struct config *c = r->config;
-
 	if (listen->rules.n > 0 && is_local(listen->name))
 		add_mistake(r, listen->line,
 		    "the clients of listener \"local\" have no address: no rules "
 		    "apply to it");
-	for (size_t i = 0; i + 1 < c->n_listen; i++)
-		if (bytes_equal(c->listen[i].name, listen->name) &&
-		    !bytes_equal(c->listen[i].rules, listen->rules)) {
-			mistakes_add(r->mistakes, &r->config->arena, listen->line,
-			    "\"rules\" differ from those in the block at line %u, of "
-			    "the same listener", c->listen[i].line);
-			return;
-		}
 }
 
 static void
