@@ -56,6 +56,13 @@ greet_helo(struct smtp_server *s, struct bytes arg)
 	buf_addf(&s->out, "250 %.*s\r\n", BYTES_ARG(s->policy->hostname));
 }
 
+/* RFC 1870 section 3: 0 stands for no limit. */
+static uint64_t
+size_shown(const struct smtp_server *s)
+{
+	return s->size_max == UINT64_MAX ? 0 : s->size_max;
+}
+
 static void
 greet_ehlo(struct smtp_server *s, struct bytes arg)
 {
@@ -70,7 +77,7 @@ greet_ehlo(struct smtp_server *s, struct bytes arg)
 	    "250-CHUNKING\r\n"
 	    "250-DSN\r\n"
 	    "250-SMTPUTF8\r\n",
-	    BYTES_ARG(s->policy->hostname), s->policy->size_max);
+	    BYTES_ARG(s->policy->hostname), size_shown(s));
 	if (smtp_starttls_is_offered(s))
 		buf_add_string(&s->out, "250-STARTTLS\r\n");
 	if (smtp_auth_is_offered(s))
@@ -99,7 +106,7 @@ begin_transaction(struct smtp_server *s, const struct smtp_mail *mail)
 static void
 take_mail(struct smtp_server *s, const struct smtp_mail *mail)
 {
-	if (mail->size > s->policy->size_max) {
+	if (mail->size > s->size_max) {
 		smtp_server_reply(s, SMTP_REPLY(552, 5, 3, 4, "message too large"));
 		return;
 	}
@@ -208,16 +215,23 @@ judge_recipient(struct smtp_server *s, const struct address *path)
 static void
 take_rcpt(struct smtp_server *s, const struct smtp_rcpt *rcpt)
 {
+	bool is_address;
+
 	buf_clear(&s->recipient);
 	buf_clear(&s->original);
 	buf_clear(&s->orcpt);
-	address_add_canonical(&s->recipient, &rcpt->path);
+	is_address = address_add_suffixed(
+	    &s->recipient, &rcpt->path, buf_bytes(&s->suffix));
 	smtp_path_add(&s->original, &rcpt->path);
 	buf_add_bytes(&s->orcpt, buf_bytes(&rcpt->orcpt));
 	s->notify = rcpt->notify;
 	s->out.failed |=
 	    s->recipient.failed || s->original.failed || s->orcpt.failed;
-	judge_recipient(s, &rcpt->path);
+	if (is_address)
+		judge_recipient(s, &rcpt->path);
+	else
+		refuse_recipient(s, SMTP_REPLY(553, 5, 1, 3,
+		                        "no address with what RELAYCLIENT adds"));
 }
 
 static void

@@ -42,6 +42,7 @@ enum {
 	SMTP_OUTPUT_HIGH = 4 * 1024,       /* that much output asks to be sent */
 	SMTP_HELO_MAX = 255,
 	SMTP_TLS_MAX = 127, /* of the text that describes TLS */
+	SMTP_SUFFIX_MAX = 255, /* of smtp_server_grant */
 	SMTP_QUEUE_RECIPIENTS_MAX = 10 * 1000, /* of a transaction with XQUEUE */
 };
 
@@ -134,6 +135,8 @@ struct smtp_server {
 	smtp_refused             *refused;
 	void                     *refused_context;
 	bool                      may_relay;
+	uint64_t                  size_max; /* the policy's, or what was granted */
+	struct buf                suffix;
 	bool                      esmtp;
 	bool                      is_secure;
 	struct buf                tls;      /* what smtp_server_secured was told */
@@ -181,10 +184,10 @@ void smtp_server_watch(
     struct smtp_server *s, smtp_refused *refused, void *context);
 
 /*
- * What rules say of this client, before smtp_server_greet; suffix is copied. It is put behind
- * each recipient, as qmail does with the value of RELAYCLIENT: the address that is asked for and
- * stored is the recipient and suffix, split at its last '@'. size_max replaces that of the
- * policy; UINT64_MAX: no limit.
+ * What rules say of this client, before smtp_server_greet; suffix is copied, of at most
+ * SMTP_SUFFIX_MAX. It is put behind each recipient, as qmail does with the value of RELAYCLIENT:
+ * the address that is asked for and stored is the recipient and suffix, split at its last '@'.
+ * size_max replaces that of the policy; UINT64_MAX: no limit.
  */
 void smtp_server_grant(
     struct smtp_server *s, struct bytes suffix, uint64_t size_max);

@@ -300,6 +300,8 @@ static const struct part_row part_rows[] = {
 	    "domains = { \"example.org\", \"example.net\" }\n"
 	    "inside = { \"10.0.0.0/8\", \"fd00:0:0:0:0:0:0:0/8\" }\n"
 	    "users = file\n"
+	    "alias_user = \"alias\"\n"
+	    "dot_qmail = yes\n"
 	    "recipient_delimiter = \"\"\n"
 	    "root = \"/srv/trial\"\n"
 	    "daily_recipients = 50\n" },
@@ -359,6 +361,8 @@ static const struct part_row part_rows[] = {
 	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
+	    "dot_qmail = yes\n"
+	    "program_timeout = 10min\n"
 	    "root = \"/srv/trial\"\n"
 	    "message_size = 10M\n" },
 	{ PART_SMTPD,

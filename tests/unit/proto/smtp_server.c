@@ -120,6 +120,52 @@ test_queue_recipients(void **state)
 	smtp_server_finish(&s);
 }
 
+/* What rules say counts before the greeting, and is copied. */
+static void
+test_grant(void **state)
+{
+	struct smtp_server s;
+	char               suffix[] = "@fix.example";
+
+	(void)state;
+	smtp_server_init(&s, &policy, BYTES("192.0.2.1"), BYTES(""), true);
+	smtp_server_grant(&s, bytes_of(suffix), UINT64_MAX);
+	memset(suffix, 'x', sizeof suffix - 1);
+	smtp_server_greet(&s);
+	smtp_server_grant(&s, BYTES("@late.example"), 1);
+	feed(&s, "EHLO client.example\r\n");
+	expect_output(&s,
+	    "250-mx.example\r\n250-PIPELINING\r\n"
+	    "250-SIZE 0\r\n250-8BITMIME\r\n250-CHUNKING\r\n250-DSN\r\n"
+	    "250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n");
+	feed(&s, "MAIL FROM:<a@b.example> SIZE=18446744073709551615\r\n");
+	expect_output(&s, "250 2.1.0 ok\r\n");
+	assert_int_equal(feed(&s, "RCPT TO:<Joe@c.example>\r\n"), SMTP_ASK_RECIPIENT);
+	assert_true(bytes_equal(smtp_server_recipient(&s),
+	    BYTES("\"joe@c.example\"@fix.example")));
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_NOT_OURS);
+	expect_output(&s, "250 2.1.5 ok\r\n");
+	assert_true(bytes_equal(smtp_server_envelope(&s)->recipients[0].original,
+	    BYTES("Joe@c.example")));
+	smtp_server_finish(&s);
+}
+
+static void
+test_long_suffix(void **state)
+{
+	struct smtp_server s;
+	char               suffix[SMTP_SUFFIX_MAX + 1];
+
+	(void)state;
+	memset(suffix, 'x', sizeof suffix);
+	smtp_server_init(&s, &policy, BYTES("192.0.2.1"), BYTES(""), true);
+	smtp_server_grant(&s, (struct bytes){ suffix, sizeof suffix }, 1000);
+	smtp_server_greet(&s);
+	assert_int_equal(feed(&s, ""), SMTP_CLOSE);
+	expect_output(&s, "421 4.3.0 out of memory; closing\r\n");
+	smtp_server_finish(&s);
+}
+
 static void
 test_questions(void **state)
 {
@@ -520,6 +566,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queue_recipients),
+		cmocka_unit_test(test_grant),
+		cmocka_unit_test(test_long_suffix),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_recipient_answers),
 		cmocka_unit_test(test_commit_replies),

@@ -280,7 +280,7 @@ answer_connect(uint64_t q, uint8_t allowed, uint8_t inside)
 	struct buf frame;
 
 	buf_init(&frame, FRAME_MAX);
-	msg_connect_add(&frame, &(struct msg_connect){ q, allowed, inside });
+	msg_connect_add(&frame, &(struct msg_connect){ .q = q, .allowed = allowed, .inside = inside });
 	send_cut(&frame, 0, NULL, 0);
 }
 
@@ -625,7 +625,8 @@ garbled_answers_end_the_connection(void **state)
 			msg_recipient_add(
 			    &frame, &(struct msg_recipient){ q, rows[i].choice });
 		else if (rows[i].type == MSG_CONNECT)
-			msg_connect_add(&frame, &(struct msg_connect){ q, 1, 1 });
+			msg_connect_add(&frame,
+			    &(struct msg_connect){ .q = q, .allowed = 1, .inside = 1 });
 		else
 			msg_result_add(&frame, &(struct msg_result){ .q = q });
 		send_cut(&frame, rows[i].cut, fds, rows[i].n_fds);
