@@ -154,20 +154,26 @@ distrust_home(const struct home *home, const struct stat *st)
 	return NULL;
 }
 
+/* In the order of their names, whatever the file system's is. */
 static void
 look_through(const struct home *home, DIR *folder)
 {
-	struct dirent *entry;
-	size_t         n = 0;
+	struct qmail_names names = { .n = 0 };
+	struct dirent     *entry;
 
-	while (n < FILES_MAX && (entry = readdir(folder)) != NULL)
-		if (strncmp(entry->d_name, ".qmail", 6) == 0) {
-			look_at(home, entry->d_name);
-			n++;
-		}
-	if (n == FILES_MAX)
+	while (names.n < FILES_MAX && (entry = readdir(folder)) != NULL)
+		if (strncmp(entry->d_name, ".qmail", 6) == 0)
+			qmail_names_add(home->import, &names,
+			    arena_copy(&home->import->arena,
+			        bytes_of(entry->d_name)));
+	qmail_names_sort(&names);
+	for (size_t i = 0; i < names.n; i++)
+		look_at(home, names.v[i].p);
+	home->import->n_dot_files += names.n;
+	if (names.n == FILES_MAX)
 		qmail_report_add(&home->import->left, home->path, 0,
 		    "has more .qmail files than are looked at");
+	qmail_names_finish(&names);
 }
 
 void

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -176,6 +177,19 @@ qmail_names_add(struct qmail_import *import, struct qmail_names *names,
 	if (added == TABLE_ADDED)
 		names->v[names->n++] = name;
 	return added == TABLE_ADDED;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+void
+qmail_names_sort(struct qmail_names *names)
+{
+	if (names->n > 0)
+		qsort(names->v, names->n, sizeof *names->v, compare_names);
 }
 
 void

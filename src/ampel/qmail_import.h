@@ -44,6 +44,7 @@ struct qmail_import {
 
 	struct bytes       hostname; /* lower case */
 	struct qmail_names locals; /* the "domains", lower case */
+	size_t             n_dot_files; /* that were looked through */
 	bool               has_no_memory;
 };
 
@@ -104,6 +105,7 @@ void qmail_add_list(struct qmail_import *import, const char *name,
 /* False: it is there already, or there is no memory. */
 bool qmail_names_add(struct qmail_import *import, struct qmail_names *names,
     struct bytes name);
+void qmail_names_sort(struct qmail_names *names);
 void qmail_names_finish(struct qmail_names *names);
 
 #endif

@@ -46,9 +46,10 @@ qmail_report_add(struct qmail_report *r, const char *file, unsigned line,
 	va_list arguments;
 
 	snprintf(where, sizeof where, "%s", file);
-	if (strcmp(where, r->file) != 0) {
+	if (strcmp(where, r->file) != 0 || r->format != format) {
 		end_row(r);
 		memcpy(r->file, where, sizeof where);
+		r->format = format;
 	}
 	if (++r->n > IN_A_ROW_MAX)
 		return;

@@ -13,18 +13,19 @@ enum { QMAIL_REPORT_FILE = 256 };
 
 /* One section. */
 struct qmail_report {
-	struct buf text;
-	/* Private: the file of the last line, and how many lines it has had in a row. */
-	char       file[QMAIL_REPORT_FILE];
-	size_t     n;
+	struct buf  text;
+	/* Private: the last line's file and kind, and how many of these there were in a row. */
+	char        file[QMAIL_REPORT_FILE];
+	const char *format;
+	size_t      n;
 };
 
 void qmail_report_init(struct qmail_report *r);
 void qmail_report_finish(struct qmail_report *r);
 
 /*
- * "  FILE:LINE: TEXT", without the line when it is 0. Of many in a row about one file only the
- * first are kept, the others are counted.
+ * "  FILE:LINE: TEXT", without the line when it is 0. Of many in a row about one file, with one
+ * format, only the first are kept; the others are counted.
  */
 void qmail_report_add(struct qmail_report *r, const char *file, unsigned line,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -1,7 +1,6 @@
 /* What has no setting: files of qmail and of its patches, and what no file says. */
 #include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ampel/qmail_import.h"
@@ -130,12 +129,6 @@ say_file(struct qmail_import *import, const char *name)
 
 /* --- all of control/ --- */
 
-static int
-compare_names(const void *a, const void *b)
-{
-	return bytes_compare(*(const struct bytes *)a, *(const struct bytes *)b);
-}
-
 /* In the order of their names, whatever the file system's is. */
 static void
 say_control(struct qmail_import *import)
@@ -151,8 +144,7 @@ say_control(struct qmail_import *import)
 		if (entry->d_name[0] != '.')
 			qmail_names_add(import, &names, arena_copy(&import->arena,
 			    bytes_of(entry->d_name)));
-	if (names.n > 0)
-		qsort(names.v, names.n, sizeof *names.v, compare_names);
+	qmail_names_sort(&names);
 	for (size_t i = 0; i < names.n; i++)
 		say_file(import, names.v[i].p);
 	if (folder)

@@ -190,7 +190,11 @@ add_file(struct rules *r, const char *path)
 	size_t            len = b->len;
 	struct bytes      content;
 
-	r->file = path;
+	r->file = arena_string(&r->import->arena, bytes_of(path));
+	if (r->file == NULL) {
+		r->import->has_no_memory = true;
+		return false;
+	}
 	switch (qmail_read_path(
 	    r->import, path, TCPRULES_FILE_MAX, &content, NULL)) {
 	case QMAIL_FILE_MISSING:
@@ -261,7 +265,7 @@ qmail_rules(struct qmail_import *import)
 	for (const char *const *file = import->rules_files; *file != NULL; file++)
 		if (!add_file(r, *file))
 			qmail_report_add(&import->left, *file, 0, "missing");
-	if (r->file == NULL)
+	if (import->rules_files[0] == NULL)
 		find_files(r);
 	if (r->file == NULL)
 		qmail_report_add(&import->left, "tcprules", 0,

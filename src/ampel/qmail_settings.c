@@ -12,42 +12,48 @@ enum { ADDRESS_TEXT_MAX = 600 };
 /* What 0 means. */
 enum zero { ZERO_IS_LEAST, ZERO_IS_NO_LIMIT, ZERO_IS_HOLD };
 
+struct unit {
+	const char *name;
+	uint64_t    factor;
+};
+
+static const struct unit sizes[] = {
+	{ "M", 1024 * 1024 }, { "k", 1024 }, { "", 1 },
+};
+static const struct unit times[] = {
+	{ "d", 24 * 60 * 60 * 1000 }, { "h", 60 * 60 * 1000 },
+	{ "min", 60 * 1000 }, { "s", 1000 },
+};
+static const struct unit counts[] = { { "", 1 } };
+
 struct number {
-	const char *file;
-	const char *setting;
-	uint64_t    factor; /* of the unit of the file to that of the setting */
-	enum zero   zero;
+	const char        *file;
+	const char        *setting;
+	const struct unit *units;  /* of the setting; the last one leaves nothing over */
+	uint64_t           factor; /* of the unit of the file to that of the setting */
+	enum zero          zero;
 };
 
 static const struct number numbers[] = {
-	{ "control/databytes", "message_size", 1, ZERO_IS_NO_LIMIT },
-	{ "control/timeoutsmtpd", "command_timeout", 1000, ZERO_IS_LEAST },
-	{ "control/queuelifetime", "queue_lifetime", 1000, ZERO_IS_LEAST },
-	{ "control/concurrencyremote", "remote_connections", 1, ZERO_IS_HOLD },
-	{ "control/timeoutremote", "remote_timeout", 1000, ZERO_IS_LEAST },
-	{ "control/timeoutconnect", "connect_timeout", 1000, ZERO_IS_LEAST },
+	{ "control/databytes", "message_size", sizes, 1, ZERO_IS_NO_LIMIT },
+	{ "control/timeoutsmtpd", "command_timeout", times, 1000, ZERO_IS_LEAST },
+	{ "control/queuelifetime", "queue_lifetime", times, 1000, ZERO_IS_LEAST },
+	{ "control/concurrencyremote", "remote_connections", counts, 1,
+	    ZERO_IS_HOLD },
+	{ "control/timeoutremote", "remote_timeout", times, 1000, ZERO_IS_LEAST },
+	{ "control/timeoutconnect", "connect_timeout", times, 1000,
+	    ZERO_IS_LEAST },
 };
 
-/* As ampel.conf has it, in the largest unit that leaves nothing over. */
+/* As ampel.conf has it. */
 static void
 add_value(struct buf *b, const struct number *row, uint64_t value)
 {
-	static const struct {
-		const char *name;
-		uint64_t    factor;
-	} units[] = {
-		{ "d", 24 * 60 * 60 * 1000 }, { "h", 60 * 60 * 1000 },
-		{ "min", 60 * 1000 }, { "s", 1000 },
-	};
-	size_t i = 0;
+	const struct unit *unit = row->units;
 
-	if (row->factor == 1) {
-		buf_add_number(b, value);
-		return;
-	}
-	while (value % units[i].factor != 0)
-		i++;
-	buf_addf(b, "%" PRIu64 "%s", value / units[i].factor, units[i].name);
+	while (value % unit->factor != 0)
+		unit++;
+	buf_addf(b, "%" PRIu64 "%s", value / unit->factor, unit->name);
 }
 
 /* The value within what the setting takes; what is cut is said. */

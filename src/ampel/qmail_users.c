@@ -253,8 +253,7 @@ carry_alias(struct qmail_import *import, const struct passwd *account,
 {
 	qmail_heading(import, "alias/: who gets what is nobody's");
 	buf_addf(&import->conf, "alias_user = \"%s\"\n", account->pw_name);
-	qmail_report_add(&import->carried, "alias", 0,
-	    "its .qmail files stay where they are (alias_user)");
+	qmail_report_add(&import->carried, "alias", 0, "alias_user");
 	if (!is_same_folder(account->pw_dir, folder))
 		qmail_report_add(&import->left, "alias", 0,
 		    "the home of \"%s\" is %s, and there Ampel looks for .qmail "
@@ -302,4 +301,7 @@ qmail_users(struct qmail_import *import)
 	read_assign(import);
 	say_sources(import);
 	read_alias(import);
+	if (import->n_dot_files > 0)
+		qmail_report_add(&import->carried, ".qmail", 0,
+		    "%zu files stay where they are", import->n_dot_files);
 }
