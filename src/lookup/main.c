@@ -1,7 +1,7 @@
 /*
  * ampel-lookup: does this recipient exist, where does it lead, may that address
- * relay. Knows the users' names, the aliases, the networks and the rules; never a password. Asks
- * ampel-dns what clients are called.
+ * relay. Knows the users' names, the aliases, the networks and the rules; never a password. What only
+ * an account can see, its deliver process is asked, and ampel-dns what a client is called.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,11 +10,15 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "lookup/asker.h"
+#include "lookup/extensions.h"
 #include "lookup/rules.h"
 #include "lookup/tables.h"
 #include "service/service.h"
 
-enum { ERROR_MAX = 64 * 1024 };
+enum {
+	ERROR_MAX = 64 * 1024,
+	OPEN_FILES = 16 * 1024, /* a socket for each deliver process, as queue has it */
+};
 
 /* What is made from files. */
 struct sources {
@@ -25,6 +29,35 @@ struct sources {
 static struct office  office;
 static struct sources next; /* of the configuration that was prepared last */
 static bool           is_used;
+
+static void
+want_deliver(struct bytes user)
+{
+	struct buf frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_want_deliver_add(&frame, &(struct msg_want_deliver){ user });
+	service_control_send(buf_bytes(&frame), NULL, 0);
+	buf_finish(&frame);
+}
+
+static bool
+on_deliver_for(struct peer *control, struct bytes frame, int *fds,
+    size_t n_fds, void *context)
+{
+	struct msg_deliver_for m;
+
+	(void)control;
+	(void)fds;
+	(void)n_fds;
+	(void)context;
+	if (!msg_deliver_for_read(frame, &m))
+		return false;
+	/* to one in our place, before it was refused its configuration */
+	if (office.extensions != NULL)
+		extensions_deliver_for(office.extensions, &m);
+	return true;
+}
 
 static void
 sources_close(struct sources *s)
@@ -62,11 +95,15 @@ work_with(const struct config *config, const struct sources *s)
 static bool
 open_office(void)
 {
-	if (office.dns != NULL)
-		return true;
+	uint64_t seed;
+
 	office.loop = service_loop();
-	office.dns = dns_client_new(office.loop);
-	return office.dns != NULL;
+	if (office.dns == NULL)
+		office.dns = dns_client_new(office.loop);
+	random_fill(&seed, sizeof seed);
+	if (office.extensions == NULL)
+		office.extensions = extensions_new(office.loop, seed, want_deliver);
+	return office.dns != NULL && office.extensions != NULL;
 }
 
 static bool
@@ -119,8 +156,9 @@ use(const struct config *config)
 static void
 peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 {
-	(void)serial;
-	if (role == ROLE_DNS)
+	if (role == ROLE_DELIVER)
+		extensions_add_process(office.extensions, serial, socket);
+	else if (role == ROLE_DNS)
 		dns_client_connect(office.dns, socket);
 	else if (!asker_open(&office, role, socket))
 		log_text("%.*s cannot be answered", BYTES_ARG(name));
@@ -142,11 +180,17 @@ stats(struct buf *b)
 int
 main(void)
 {
+	static const struct peer_permit control[] = {
+		{ MSG_DELIVER_FOR, NULL, on_deliver_for, 0 },
+	};
 	static const struct program program = {
 		.name = "ampel-lookup",
+		.open_files = OPEN_FILES,
 		.prepare = prepare,
 		.use = use,
 		.peer = peer,
+		.control = control,
+		.n_control = sizeof control / sizeof control[0],
 		.stop = stop,
 		.stats = stats,
 	};
