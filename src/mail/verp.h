@@ -11,11 +11,17 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 
-/* Whether it ends in "-@[]" and has a host before that. */
+/* What such a reverse-path ends with. */
+#define VERP_END "-@[]"
+
+/* Whether it ends in "-@[]" and has an address before that. */
 bool verp_is(struct bytes reverse_path);
-/* A canonical address; the reverse-path itself when it is no VERP. */
+/*
+ * What recipient, a canonical address, is sent with; the reverse-path itself when it is no
+ * VERP. It may be longer than an address is here.
+ */
 void verp_add_for(struct buf *b, struct bytes reverse_path, struct bytes recipient);
-/* Where notifications about it go: "list-@example.org". */
-struct bytes verp_base(struct bytes reverse_path, char *room, size_t size);
+/* Where notifications about it go, "list-@example.org": a view of it. No VERP: all of it. */
+struct bytes verp_base(struct bytes reverse_path);
 
 #endif

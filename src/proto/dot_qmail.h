@@ -35,7 +35,7 @@ struct dot_qmail_line {
 };
 
 enum dot_qmail_result {
-	DOT_QMAIL_OK,        /* no lines: the default delivery */
+	DOT_QMAIL_OK,        /* without lines: nothing is done; only an empty file is for the default */
 	DOT_QMAIL_BLANK,     /* the first line is: it is deferred, so that nobody loses by accident */
 	DOT_QMAIL_MISTAKE,   /* a NUL, too many lines, a program or file where only addresses may be */
 	DOT_QMAIL_NO_MEMORY,

@@ -10,6 +10,7 @@
 #include "proto/message.h"
 #include "queue/agents.h"
 #include "queue/extension.h"
+#include "queue/forward.h"
 #include "queue/landing.h"
 #include "queue/schedule_inside.h"
 
@@ -37,6 +38,9 @@ add_deliver(struct buf *frame, const struct flight *f)
 		       .repeated = l->repeated,
 		       .user = bytes_of(f->user),
 		       .extension = f->extension,
+		       .is_qmail = f->is_qmail,
+		       .local = f->local,
+		       .dash = f->dash,
 		       .address = l->address,
 		       .reverse_path = l->reverse_path,
 		       .colour = (uint8_t)l->colour,
@@ -228,6 +232,29 @@ read_outcome(struct flight *f, const struct msg_outcome *m)
 	};
 }
 
+/* What it causes goes with the flight; without that it is not delivered. False: malformed. */
+static bool
+take_forward(struct agent *a, struct flight *f, const struct msg_outcome *m,
+    int *fds, size_t n_fds, struct outcome *outcome)
+{
+	const uint64_t      max_bytes = a->schedule->config->message_size;
+	struct forward     *forward;
+	enum forward_result result =
+	    forward_read(m, fds, n_fds, max_bytes, &forward);
+
+	if (result == FORWARD_MALFORMED ||
+	    (result != FORWARD_NONE && a->kind != AGENT_DELIVER)) {
+		forward_free(forward);
+		return false;
+	}
+	if (result == FORWARD_UNUSABLE)
+		*outcome = outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 0),
+		    BYTES("what it forwards is too large, or there is no memory"));
+	forward_free(f->forward); /* of the same outcome, once more */
+	f->forward = forward;
+	return true;
+}
+
 static bool
 on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
     void *context)
@@ -239,8 +266,6 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	struct flight     *f;
 
 	(void)peer;
-	(void)fds;
-	(void)n_fds;
 	if (!msg_outcome_read(frame, &m) || !id_read(m.id, &id) ||
 	    m.kind > OUTCOME_FAILED)
 		return false;
@@ -253,6 +278,8 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	    (f->state != FLIGHT_DELIVERING && f->state != FLIGHT_EXTENDING))
 		return false;
 	outcome = read_outcome(f, &m);
+	if (!take_forward(a, f, &m, fds, n_fds, &outcome))
+		return false;
 	if (a->kind == AGENT_REMOTE)
 		share_learn(f->share, outcome.kind);
 	landing_outcome(f, &outcome);
@@ -261,7 +288,7 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 
 static const struct peer_permit permits[] = {
 	{ MSG_HELLO, has_not_greeted, on_hello, 0 },
-	{ MSG_OUTCOME, has_greeted, on_outcome, 0 },
+	{ MSG_OUTCOME, has_greeted, on_outcome, 2 },
 };
 
 static void

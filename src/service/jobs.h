@@ -34,7 +34,7 @@ struct job {
 	uint64_t       token;
 	struct outcome outcome;        /* once done; its texts are the job's */
 	char          *texts;
-	struct job_forward *forward; /* once done; NULL: none */
+	struct job_forward *forward; /* once done, jobs' own; NULL: none */
 };
 
 /*
@@ -88,7 +88,10 @@ void         jobs_stop(struct jobs *j);
  * there is one again. The job lives on, to be freed at any later time.
  */
 void         jobs_end(struct jobs *j, struct job *job, const struct outcome *outcome);
-/* The same of one that is DELIVERED and causes a message, which is copied and its file taken. */
+/*
+ * The same of one that is DELIVERED and causes a message, which is copied and its file taken.
+ * Without memory for that it is DEFERRED instead.
+ */
 void         jobs_end_forwarding(struct jobs *j, struct job *job,
     const struct outcome *outcome, const struct job_forward *forward);
 /*

@@ -181,6 +181,9 @@ answer_route(struct lookup_client *c, const struct msg_route *m,
 		.kind = (enum route_kind)m->kind,
 		.user = m->user,
 		.extension = m->extension,
+		.is_qmail = m->is_qmail == 1,
+		.local = m->local,
+		.dash = m->dash,
 		.owner = m->owner,
 	};
 	struct arena            arena;
