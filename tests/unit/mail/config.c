@@ -377,6 +377,8 @@ static const struct part_row part_rows[] = {
 	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
+	    "users = file\n"
+	    "assign = \"/var/qmail/users/cdb\"\n"
 	    "dot_qmail = yes\n"
 	    "program_timeout = 10min\n"
 	    "root = \"/srv/trial\"\n"
