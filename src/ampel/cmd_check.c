@@ -1,5 +1,6 @@
 #include "ampel/cmd_check.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 enum {
 	MEMORY_MAX = 256 * 1024 * 1024,
 	PRINTED_MAX = 256 * 1024,
+	RULES_MAX = 64, /* more than there are listeners */
 };
 
 /* --- what is printed --- */
@@ -87,22 +89,30 @@ add_warnings(const struct config *config, struct arena *arena,
 			    BYTES_ARG(config->listen[i].name));
 }
 
-/* --- the files of users, passwords and aliases --- */
+/* --- the files of users, passwords, aliases and rules --- */
 
 typedef void check_file(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *mistakes);
 
 static bool
-check_at(const struct config *config, bool json, enum path path,
+check_one(const struct config *config, bool json, const char *file,
     const char *kind, check_file *check, struct arena *arena)
 {
 	struct mistakes mistakes = { 0 };
-	char            file[PATHS_MAX];
+
+	check(config, file, arena, &mistakes);
+	return print(json, file, kind, &mistakes);
+}
+
+static bool
+check_at(const struct config *config, bool json, enum path path,
+    const char *kind, check_file *check, struct arena *arena)
+{
+	char file[PATHS_MAX];
 
 	if (!paths_get(config, path, BYTES(""), file))
 		return false; /* no root is that long */
-	check(config, file, arena, &mistakes);
-	return print(json, file, kind, &mistakes);
+	return check_one(config, json, file, kind, check, arena);
 }
 
 /* A file that a setting names, when it names one. */
@@ -110,13 +120,23 @@ static bool
 check_path(const struct config *config, bool json, struct bytes path,
     check_file *check, struct arena *arena)
 {
-	struct mistakes mistakes = { 0 };
-	char            file[PATHS_MAX];
+	char file[PATH_MAX];
 
 	if (path.n == 0 || !bytes_to_string(path, file, sizeof file))
 		return path.n == 0; /* VALUE_PATH is not that long */
-	check(config, file, arena, &mistakes);
-	return print(json, file, "mistake", &mistakes);
+	return check_one(config, json, file, "mistake", check, arena);
+}
+
+static bool
+check_all_rules(const struct config *config, bool json, struct arena *arena)
+{
+	struct bytes paths[RULES_MAX];
+	size_t       n = check_rules_files(config, paths, RULES_MAX);
+	bool         is_good = true;
+
+	for (size_t i = 0; i < n; i++)
+		is_good &= check_path(config, json, paths[i], check_rules, arena);
+	return is_good;
 }
 
 static bool
@@ -156,8 +176,8 @@ check_named(const struct config *config, const char *file, bool json,
 		if (!check_at(config, json, files[i].path, "mistake",
 		        files[i].check, arena))
 			is_good = false;
-	if (!check_qmail(config, json, arena))
-		is_good = false;
+	is_good &= check_all_rules(config, json, arena);
+	is_good &= check_qmail(config, json, arena);
 	add_warnings(config, arena, &warnings);
 	print(json, file, "warning", &warnings);
 	check_at(config, json, PATH_PASSWD, "note", check_passwordless, arena);

@@ -196,6 +196,7 @@ static const struct row everything[] = {
 	{ NULL, "virtual_domains", { "/var/qmail/control/virtualdomains" } },
 	{ NULL, "assign", { "/var/qmail/users/cdb" } },
 	{ NULL, "root", { "/srv/trial" } },
+	{ NULL, "rules", { "/etc/tcp.smtp" } },
 	{ NULL, "recipient_delimiter", { "" } },
 	{ NULL, "contact", { "call +49 30 1" } },
 	{ NULL, "message_size", { "10M" } },
@@ -210,6 +211,7 @@ static const struct row everything[] = {
 	{ "listen smtp", "address", { "0.0.0.0:25", "[::]:25" } },
 	{ "listen smtp", "workers", { "4" } },
 	{ "listen pop3s", "address", { "0.0.0.0:995" } },
+	{ "listen pop3s", "rules", { "/etc/tcp.pop3.cdb" } },
 	{ "tls rsa", "certificate", { "/tls/rsa.pem" } },
 	{ "tls rsa", "key", { "/tls/rsa.key" } },
 	{ "tls rsa", "listeners", { "smtp", "pop3s" } },
@@ -306,6 +308,7 @@ static const struct part_row part_rows[] = {
 	    "domains = { \"example.org\", \"example.net\" }\n"
 	    "relay_domains = { \"example.com\", \".example.com\" }\n"
 	    "inside = { \"10.0.0.0/8\", \"fd00:0:0:0:0:0:0:0/8\" }\n"
+	    "rules = \"/etc/tcp.smtp\"\n"
 	    "users = file\n"
 	    "virtual_domains = \"/var/qmail/control/virtualdomains\"\n"
 	    "assign = \"/var/qmail/users/cdb\"\n"
@@ -313,7 +316,11 @@ static const struct part_row part_rows[] = {
 	    "dot_qmail = yes\n"
 	    "recipient_delimiter = \"\"\n"
 	    "root = \"/srv/trial\"\n"
-	    "daily_recipients = 50\n" },
+	    "daily_recipients = 50\n"
+	    "listen pop3s {\n"
+	    "\taddress = { \"0.0.0.0:995\" }\n"
+	    "\trules = \"/etc/tcp.pop3.cdb\"\n"
+	    "}\n" },
 	{ PART_AUTH,
 	    "hostname = \"mx.example.org\"\n"
 	    "domains = { \"example.org\", \"example.net\" }\n"
