@@ -280,6 +280,10 @@ def test_program_exit_99(host):
     assert joe.mail("first") and ann.mail()
     (line,) = host.log_lines("ev=forward", f"id={ident}")
     assert f"rcpt=<{JOE}@mx.example>" in line
+    new = line.partition("new=")[2].split()[0]
+    for one in (ident, new):  # whoever asks for the one hears of the other
+        told = host.must("why", one, "--log", str(host.log_path))
+        assert f"went on from <{JOE}@mx.example>, as message {new}, from <sender@client.example>" in told
     assert joe.mail("second", 0) and not (joe.folder / "third").exists()
 
 
