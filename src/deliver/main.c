@@ -1,7 +1,7 @@
 /*
  * ampel-deliver: mail into the Maildirs of the users who share one uid, as that
- * uid. Ends when it has been idle; the supervisor starts it again when the queue
- * wants it.
+ * uid. Tells lookup which extensions they have. Ends when it has been idle; the supervisor
+ * starts it again when the queue or lookup wants it.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "deliver/agent.h"
+#include "deliver/desk.h"
 #include "deliver/users.h"
 #include "io/log.h"
 #include "service/service.h"
@@ -21,6 +22,7 @@ enum {
 
 static struct users  users;
 static struct agent *agent;
+static struct desk   desk;
 static uv_timer_t    timer;
 static unsigned      ticks; /* since something was done */
 static bool          is_stopping;
@@ -78,12 +80,26 @@ use(const struct config *config)
 	agent_use(agent, config);
 }
 
+/* Who is asked stays, as for deliveries; but no question holds up our end. */
+static void
+asked(void)
+{
+	if (!is_stopping)
+		ticks = 0;
+}
+
 static void
 peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 {
 	(void)serial;
 	if (role == ROLE_QUEUE) {
 		agent_connect(agent, socket);
+		return;
+	}
+	if (role == ROLE_LOOKUP) {
+		desk.users = &users;
+		desk.asked = asked;
+		desk_connect(&desk, service_loop(), socket);
 		return;
 	}
 	log_text("%.*s is no neighbour of ours", BYTES_ARG(name));

@@ -1,7 +1,7 @@
 /*
  * The processes that ask: smtpd whether somebody may connect, whether a recipient
- * exists and what an account is called, the queue where a recipient leads. Each answer is made and sent
- * while the question is read; nothing is ever open.
+ * exists and what an account is called, the queue where a recipient leads. Questions about
+ * recipients: lookup/recipients.h. Every other answer is made and sent while the question is read.
  */
 #ifndef AMPEL_LOOKUP_ASKER_H
 #define AMPEL_LOOKUP_ASKER_H
@@ -15,6 +15,9 @@
 #include "mail/quota.h"
 #include "proto/message.h"
 
+struct extensions;
+struct waiting_inquiry;
+
 /* What the answers come from; outlives every asker. */
 struct office {
 	uv_loop_t           *loop;
@@ -22,6 +25,8 @@ struct office {
 	struct tables       *tables;
 	struct quota         quota; /* what authenticated users have sent */
 	uint64_t             questions;
+	struct extensions      *extensions; /* what accounts say of theirs */
+	struct waiting_inquiry *waiting;    /* questions that wait for that */
 };
 
 /* Takes the socket. False: no role that may ask, or no memory; it is closed. */

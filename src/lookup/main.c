@@ -1,6 +1,7 @@
 /*
  * ampel-lookup: does this recipient exist, where does it lead, may that address
- * relay. Knows the users' names, the aliases and the networks; never a password.
+ * relay. Knows the users' names, the aliases and the networks; never a password. What only
+ * an account can see, its deliver process is asked.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,14 +10,61 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "lookup/asker.h"
+#include "lookup/extensions.h"
 #include "lookup/tables.h"
 #include "service/service.h"
 
-enum { ERROR_MAX = 64 * 1024 };
+enum {
+	ERROR_MAX = 64 * 1024,
+	OPEN_FILES = 16 * 1024, /* a socket for each deliver process, as queue has it */
+};
 
 static struct office  office;
 static struct tables *next; /* of the configuration that was prepared last */
 static bool           is_used;
+
+static void
+want_deliver(struct bytes user)
+{
+	struct buf frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_want_deliver_add(&frame, &(struct msg_want_deliver){ user });
+	service_control_send(buf_bytes(&frame), NULL, 0);
+	buf_finish(&frame);
+}
+
+static bool
+on_deliver_for(struct peer *control, struct bytes frame, int *fds,
+    size_t n_fds, void *context)
+{
+	struct msg_deliver_for m;
+
+	(void)control;
+	(void)fds;
+	(void)n_fds;
+	(void)context;
+	if (!msg_deliver_for_read(frame, &m))
+		return false;
+	/* to one in our place, before it was refused its configuration */
+	if (office.extensions != NULL)
+		extensions_deliver_for(office.extensions, &m);
+	return true;
+}
+
+/* The first time. */
+static bool
+open_office(void)
+{
+	uint64_t seed;
+
+	if (office.extensions != NULL)
+		return true;
+	random_fill(&seed, sizeof seed);
+	office.loop = service_loop();
+	office.extensions = extensions_new(office.loop, seed, want_deliver);
+	return office.extensions != NULL;
+}
 
 /* From now on the answers come from these. */
 static void
@@ -34,6 +82,10 @@ prepare(const struct config *config, char *error, size_t size)
 	struct buf     reasons;
 	struct bytes   text;
 
+	if (!open_office()) {
+		snprintf(error, size, "no memory");
+		return false;
+	}
 	buf_init(&reasons, ERROR_MAX);
 	tables = tables_open(config, &reasons);
 	text = buf_bytes(&reasons);
@@ -65,13 +117,13 @@ use(const struct config *config)
 static void
 peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 {
-	(void)serial;
-	office.loop = service_loop();
-	if (!asker_open(&office, role, socket))
+	if (role == ROLE_DELIVER)
+		extensions_add_process(office.extensions, serial, socket);
+	else if (!asker_open(&office, role, socket))
 		log_text("%.*s cannot be answered", BYTES_ARG(name));
 }
 
-/* Every question is answered when it comes: nothing is in flight. */
+/* Whoever would still be answered has ended, or hears "try later" of his client. */
 static void
 stop(void)
 {
@@ -87,11 +139,17 @@ stats(struct buf *b)
 int
 main(void)
 {
+	static const struct peer_permit control[] = {
+		{ MSG_DELIVER_FOR, NULL, on_deliver_for, 0 },
+	};
 	static const struct program program = {
 		.name = "ampel-lookup",
+		.open_files = OPEN_FILES,
 		.prepare = prepare,
 		.use = use,
 		.peer = peer,
+		.control = control,
+		.n_control = sizeof control / sizeof control[0],
 		.stop = stop,
 		.stats = stats,
 	};

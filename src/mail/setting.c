@@ -35,7 +35,7 @@ const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
 	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
 	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH | QUEUE, false },
-	{ SCOPE_FILE, "relay_domains", VALUE_DOMAINS, AT(config, relay_domains), "", 0, MANY, LOOKUP, false },
+	{ SCOPE_FILE, "relay_domains", VALUE_RELAY_DOMAINS, AT(config, relay_domains), "", 0, MANY, LOOKUP, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
 	{ SCOPE_FILE, "rules", VALUE_PATH, AT(config, rules), "", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },

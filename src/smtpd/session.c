@@ -3,7 +3,6 @@
 #include "smtpd/journal.h"
 #include "smtpd/session_inside.h"
 
-enum { REFUSALS_LOGGED = 100 }; /* of one session */
 
 /* --- its beginning and its end --- */
 
@@ -182,18 +181,13 @@ input(struct session *s, struct bytes text)
 
 /* --- who comes --- */
 
-/*
- * Who only mistypes is not worth a line. Many refusals in one session say nothing new, and
- * the disk of the log is not the client's.
- */
+/* Many refusals in one session say nothing new, and the disk of the log is not the client's. */
 static void
 on_refused(const struct smtp_refusal *refusal, void *context)
 {
 	struct session *s = context;
-	unsigned        code = refusal->reply.code;
-	bool is_syntax = code >= 500 && code <= 504 && refusal->recipient.n == 0;
 
-	if ((is_syntax && !refusal->closes) || s->client.all->is_stopping ||
+	if (!journal_is_worth(refusal) || s->client.all->is_stopping ||
 	    s->n_refusals >= REFUSALS_LOGGED)
 		return;
 	s->n_refusals++;
