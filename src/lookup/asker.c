@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "io/clock.h"
 #include "io/peer.h"
+#include "lookup/connections.h"
 #include "lookup/recipients.h"
 
 enum {
@@ -22,44 +23,6 @@ send_answer(struct peer *peer, struct buf *frame, const int *fds, size_t n_fds)
 	if (!frame->failed)
 		peer_send(peer, buf_bytes(frame), fds, n_fds);
 	buf_finish(frame);
-}
-
-static bool
-is_inside(const struct config *config, struct bytes text)
-{
-	uint8_t address[16];
-
-	if (!network_parse_address(text, address))
-		return false;
-	for (size_t i = 0; i < config->inside.n; i++)
-		if (network_contains(&config->inside.v[i], address))
-			return true;
-	return false;
-}
-
-static bool
-on_ask_connect(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
-    void *context)
-{
-	struct office         *office = context;
-	struct msg_ask_connect m;
-	struct msg_connect     answer;
-	struct buf             b;
-
-	(void)fds;
-	(void)n_fds;
-	if (!msg_ask_connect_read(frame, &m))
-		return false;
-	office->questions++;
-	answer = (struct msg_connect){
-		.q = m.q,
-		.allowed = 1,
-		.inside = is_inside(office->config, m.address),
-	};
-	buf_init(&b, FRAME_MAX);
-	msg_connect_add(&b, &answer);
-	send_answer(peer, &b, NULL, 0);
-	return true;
 }
 
 /* Whether the reverse-path is his who authenticated. */
@@ -127,14 +90,14 @@ on_ask_account(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 }
 
 static const struct peer_permit smtpd_permits[] = {
-	{ MSG_ASK_CONNECT, NULL, on_ask_connect, 0 },
+	{ MSG_ASK_CONNECT, NULL, connections_ask, 0 },
 	{ MSG_ASK_RECIPIENT, NULL, recipients_ask, 0 },
 	{ MSG_ASK_SENDER, NULL, on_ask_sender, 0 },
 	{ MSG_ASK_ACCOUNT, NULL, on_ask_account, 0 },
 };
 
 static const struct peer_permit pop3d_permits[] = {
-	{ MSG_ASK_CONNECT, NULL, on_ask_connect, 0 },
+	{ MSG_ASK_CONNECT, NULL, connections_ask, 0 },
 };
 
 static const struct peer_permit queue_permits[] = {
@@ -145,6 +108,7 @@ static void
 on_gone(struct peer *peer, const char *why, void *context)
 {
 	(void)why;
+	connections_forget(context, peer);
 	recipients_forget(context, peer);
 	peer_close(peer);
 }

@@ -1,7 +1,7 @@
 /*
  * ampel-lookup: does this recipient exist, where does it lead, may that address
- * relay. Knows the users' names, the aliases and the networks; never a password. What only
- * an account can see, its deliver process is asked.
+ * relay. Knows the users' names, the aliases, the networks and the rules; never a password. What only
+ * an account can see, its deliver process is asked, and ampel-dns what a client is called.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "io/log.h"
 #include "lookup/asker.h"
 #include "lookup/extensions.h"
+#include "lookup/rules.h"
 #include "lookup/tables.h"
 #include "service/service.h"
 
@@ -19,8 +20,14 @@ enum {
 	OPEN_FILES = 16 * 1024, /* a socket for each deliver process, as queue has it */
 };
 
+/* What is made from files. */
+struct sources {
+	struct tables *tables;
+	struct rules  *rules;
+};
+
 static struct office  office;
-static struct tables *next; /* of the configuration that was prepared last */
+static struct sources next; /* of the configuration that was prepared last */
 static bool           is_used;
 
 static void
@@ -52,56 +59,88 @@ on_deliver_for(struct peer *control, struct bytes frame, int *fds,
 	return true;
 }
 
+static void
+sources_close(struct sources *s)
+{
+	tables_close(s->tables);
+	rules_close(s->rules);
+	*s = (struct sources){ .tables = NULL };
+}
+
+/* Both are read, so that all mistakes are told at once. */
+static bool
+sources_open(struct sources *s, const struct config *config, struct buf *error)
+{
+	s->tables = tables_open(config, error);
+	s->rules = rules_open(config, error);
+	if (s->tables && s->rules)
+		return true;
+	sources_close(s);
+	return false;
+}
+
+/* From now on the answers come from these. */
+static void
+work_with(const struct config *config, const struct sources *s)
+{
+	struct sources old = { office.tables, office.rules };
+
+	sources_close(&old);
+	office.config = config;
+	office.tables = s->tables;
+	office.rules = s->rules;
+}
+
 /* The first time. */
 static bool
 open_office(void)
 {
 	uint64_t seed;
 
-	if (office.extensions != NULL)
-		return true;
-	random_fill(&seed, sizeof seed);
 	office.loop = service_loop();
-	office.extensions = extensions_new(office.loop, seed, want_deliver);
-	return office.extensions != NULL;
-}
-
-/* From now on the answers come from these. */
-static void
-work_with(const struct config *config, struct tables *tables)
-{
-	tables_close(office.tables);
-	office.config = config;
-	office.tables = tables;
+	if (office.dns == NULL)
+		office.dns = dns_client_new(office.loop);
+	random_fill(&seed, sizeof seed);
+	if (office.extensions == NULL)
+		office.extensions = extensions_new(office.loop, seed, want_deliver);
+	return office.dns != NULL && office.extensions != NULL;
 }
 
 static bool
-prepare(const struct config *config, char *error, size_t size)
+open_sources(struct sources *s, const struct config *config, char *error, size_t size)
 {
-	struct tables *tables;
-	struct buf     reasons;
-	struct bytes   text;
+	struct buf   reasons;
+	struct bytes text;
+	bool         is_good;
 
-	if (!open_office()) {
-		snprintf(error, size, "no memory");
-		return false;
-	}
 	buf_init(&reasons, ERROR_MAX);
-	tables = tables_open(config, &reasons);
+	is_good = sources_open(s, config, &reasons);
 	text = buf_bytes(&reasons);
 	if (text.n > 0 && text.p[text.n - 1] == '\n')
 		text.n--;
 	snprintf(error, size, "%.*s", BYTES_ARG(text));
 	buf_finish(&reasons);
-	if (tables == NULL)
+	return is_good;
+}
+
+static bool
+prepare(const struct config *config, char *error, size_t size)
+{
+	struct sources fresh;
+
+	if (!open_office()) {
+		snprintf(error, size, "no memory");
+		return false;
+	}
+	if (!open_sources(&fresh, config, error, size))
 		return false;
 	/* a neighbour that is ahead of us may ask before the first use */
 	if (!is_used) {
-		work_with(config, tables);
+		work_with(config, &fresh);
 		return true;
 	}
-	tables_close(next);
-	next = tables;
+	sources_close(&next);
+	next = fresh;
 	return true;
 }
 
@@ -109,9 +148,9 @@ static void
 use(const struct config *config)
 {
 	is_used = true;
-	if (next != NULL)
-		work_with(config, next);
-	next = NULL;
+	if (next.tables != NULL)
+		work_with(config, &next);
+	next = (struct sources){ .tables = NULL };
 }
 
 static void
@@ -119,6 +158,8 @@ peer(enum peer_role role, uint64_t serial, struct bytes name, int socket)
 {
 	if (role == ROLE_DELIVER)
 		extensions_add_process(office.extensions, serial, socket);
+	else if (role == ROLE_DNS)
+		dns_client_connect(office.dns, socket);
 	else if (!asker_open(&office, role, socket))
 		log_text("%.*s cannot be answered", BYTES_ARG(name));
 }
