@@ -90,8 +90,8 @@ const struct setting setting_table[] = {
 	{ SCOPE_HIQ, "contact", VALUE_LINE, AT(config, contact), "", 0, 0, 0, false },
 	{ SCOPE_HIQ, "message_size", VALUE_SIZE, AT(config, message_size), "none", 64 * K, UINT64_MAX, 0, false },
 
-	/* needed, but by the listener that has a preset, mail/config.c */
-	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, false },
+	/* needed, but by the listener that has a preset, mail/config.c; lookup reads what has rules */
+	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D | LOOKUP, false },
 	{ SCOPE_LISTEN, "workers", VALUE_NUMBER, AT(config_listen, workers), "1", 1, 64, SMTPD | POP3D, false },
 	{ SCOPE_LISTEN, "rules", VALUE_PATH, AT(config_listen, rules), "", 0, 0, LOOKUP, false },
 

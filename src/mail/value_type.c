@@ -228,22 +228,20 @@ parse_domain(struct bytes text, void *out)
 	return keep(address_domain_is_valid(text), text, out);
 }
 
+/* A domain, or with a dot in front all below it. */
+static bool
+parse_relay_domain(struct bytes text, void *out)
+{
+	size_t at = text.n > 0 && text.p[0] == '.';
+
+	return keep(address_domain_is_valid(bytes_from(text, at)), text, out);
+}
+
 /* A name that others can look up: no address literal. */
 static bool
 parse_host(struct bytes text, void *out)
 {
 	return text.n > 0 && text.p[0] != '[' && parse_domain(text, out);
-}
-
-/* A domain, or all below one: ".example.net". */
-static bool
-parse_relay_domain(struct bytes text, void *out)
-{
-	struct bytes below;
-
-	if (text.n == 0 || text.p[0] != '.')
-		return parse_domain(text, out);
-	return parse_host(bytes_from(text, 1), &below) && keep(true, text, out);
 }
 
 static bool
@@ -501,8 +499,7 @@ static const struct value_type_row rows[] = {
 	[VALUE_DOMAINS] = { .wants = "domains such as \"example.org\"",
 		LIST(domain, text, struct bytes), .lowers_case = true },
 	[VALUE_RELAY_DOMAINS] = {
-		.wants = "domains such as \"example.net\", or \".example.net\""
-		    " for all below it",
+		.wants = "domains such as \"example.org\" or \".example.org\"",
 		LIST(relay_domain, text, struct bytes), .lowers_case = true },
 	[VALUE_LISTENERS] = { .wants = "names of listeners such as \"smtp\"",
 		LIST(listener, text, struct bytes), .explain = explain_listener },

@@ -75,9 +75,10 @@ greet_ehlo(struct smtp_server *s, struct bytes arg)
 	    "250-SIZE %" PRIu64 "\r\n"
 	    "250-8BITMIME\r\n"
 	    "250-CHUNKING\r\n"
-	    "250-DSN\r\n"
+	    "%s"
 	    "250-SMTPUTF8\r\n",
-	    BYTES_ARG(s->policy->hostname), size_shown(s));
+	    BYTES_ARG(s->policy->hostname), size_shown(s),
+	    s->policy->has_no_dsn ? "" : "250-DSN\r\n");
 	if (smtp_starttls_is_offered(s))
 		buf_add_string(&s->out, "250-STARTTLS\r\n");
 	if (smtp_auth_is_offered(s))
@@ -149,6 +150,9 @@ begin_mail(struct smtp_server *s, struct bytes arg)
 	struct smtp_mail   mail;
 	enum smtp_argument result = smtp_mail_parse(&mail, arg, mail_offers(s->policy));
 
+	if (result == SMTP_ARGUMENT_OK && s->policy->has_no_dsn &&
+	    (mail.ret != RET_UNSET || mail.envid.len > 0))
+		result = SMTP_ARGUMENT_PARAMETER;
 	if (result == SMTP_ARGUMENT_OK)
 		take_mail(s, &mail);
 	else
@@ -241,6 +245,9 @@ begin_rcpt(struct smtp_server *s, struct bytes arg)
 	enum smtp_argument result =
 	    smtp_rcpt_parse(&rcpt, arg, s->transaction.envelope.smtputf8);
 
+	if (result == SMTP_ARGUMENT_OK && s->policy->has_no_dsn &&
+	    (rcpt.notify != NOTIFY_UNSET || rcpt.orcpt.len > 0))
+		result = SMTP_ARGUMENT_PARAMETER;
 	if (result == SMTP_ARGUMENT_OK) {
 		take_rcpt(s, &rcpt);
 	} else {
@@ -306,14 +313,6 @@ do_nothing(struct smtp_server *s, struct bytes arg)
 	smtp_server_reply(s, SMTP_REPLY(250, 2, 0, 0, "ok"));
 }
 
-/* RFC 5321 section 3.5.3 and 7.3: no address is confirmed to whoever asks. */
-static void
-verify(struct smtp_server *s, struct bytes arg)
-{
-	(void)arg;
-	smtp_server_reply(s, SMTP_REPLY(252, 2, 0, 0, "send the message and you will see"));
-}
-
 static void
 help(struct smtp_server *s, struct bytes arg)
 {
@@ -365,7 +364,7 @@ static const struct {
 	[SMTP_RSET]     = { AFTER_NOTHING, ARGUMENT_NONE,   AT_ANY_TIME(reset) },
 	[SMTP_STARTTLS] = { AFTER_NOTHING, ARGUMENT_NONE,   AT_ANY_TIME(smtp_starttls_begin) },
 	[SMTP_TURN]     = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
-	[SMTP_VRFY]     = { AFTER_TLS,     ARGUMENT_NEEDED, AT_ANY_TIME(verify) },
+	[SMTP_VRFY]     = { AFTER_TLS,     ARGUMENT_NEEDED, AT_ANY_TIME(smtp_verify_begin) },
 };
 /* clang-format on */
 

@@ -194,7 +194,9 @@ smtp_server_greet(struct smtp_server *s)
 	if (s->state != SMTP_STATE_NEW)
 		return;
 	s->state = SMTP_STATE_START;
-	buf_addf(&s->out, "220 %.*s ESMTP\r\n", BYTES_ARG(s->policy->hostname));
+	buf_addf(&s->out, "220 %.*s ESMTP\r\n",
+	    BYTES_ARG(s->policy->greeting.n > 0 ? s->policy->greeting
+	                                        : s->policy->hostname));
 }
 
 void
@@ -399,6 +401,7 @@ question_event(struct smtp_server *s)
 		[SMTP_QUESTION_AUTH] = SMTP_ASK_AUTH,
 		[SMTP_QUESTION_SENDER] = SMTP_ASK_SENDER,
 		[SMTP_QUESTION_RECIPIENT] = SMTP_ASK_RECIPIENT,
+		[SMTP_QUESTION_VERIFY] = SMTP_ASK_RECIPIENT,
 		[SMTP_QUESTION_DATA] = SMTP_ASK_DATA,
 		[SMTP_QUESTION_COMMIT] = SMTP_COMMIT,
 	};
@@ -488,11 +491,18 @@ smtp_server_answer_recipient(
 		    BYTES_INIT("cannot be looked up now, try again later") },
 		[SMTP_RECIPIENT_LIMIT] = { 450, { 4, 7, 1 },
 		    BYTES_INIT("too many recipients today, try again later") },
+		[SMTP_RECIPIENT_BAD_SENDER] = { 553, { 5, 7, 1 },
+		    BYTES_INIT("your envelope sender is in my badmailfrom list") },
 	};
+	int question = s->question;
 
-	if (s->question != SMTP_QUESTION_RECIPIENT)
+	if (question != SMTP_QUESTION_RECIPIENT && question != SMTP_QUESTION_VERIFY)
 		return;
 	s->question = SMTP_NO_QUESTION;
+	if (question == SMTP_QUESTION_VERIFY) {
+		smtp_verify_answer(s, answer);
+		return;
+	}
 	if (answer == SMTP_RECIPIENT_OK ||
 	    (answer == SMTP_RECIPIENT_NOT_OURS && s->may_relay)) {
 		smtp_server_accept_recipient(s);

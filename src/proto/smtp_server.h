@@ -49,6 +49,7 @@ enum {
 /* Per listener; lives longer than its sessions. */
 struct smtp_policy {
 	struct bytes hostname;
+	struct bytes greeting;       /* in the greeting, instead of it; empty: the same */
 	struct bytes listener;
 	uint64_t     size_max;       /* bytes as sent on the wire, dots removed */
 	size_t       recipients_max;
@@ -56,6 +57,7 @@ struct smtp_policy {
 	size_t       hops_max;
 	bool         bounce_single_recipient;
 	bool         refuse_relay_probes;
+	bool         has_no_dsn;     /* DSN is not offered: who takes the mail has no place for it */
 	/* LISTENER_STARTTLS: offered; _REQUIRED: nothing but EHLO, NOOP, QUIT, RSET, HELP and
 	 * STARTTLS before it (530 5.7.0). */
 	enum listener_tls tls;
@@ -77,7 +79,8 @@ struct smtp_policy {
 	 * XQUEUE is offered: a transaction whose MAIL has this parameter is taken as
 	 * qmail-queue(8) takes one. Nobody is asked about its recipients, who may be up to
 	 * SMTP_QUEUE_RECIPIENTS_MAX (whoever does not exist comes back as a notification), and
-	 * no fields are added but Received.
+	 * no fields are added but Received. With XVERP beside it the reverse-path is another one
+	 * for each recipient (mail/verp.h).
 	 */
 	bool              is_local;
 };

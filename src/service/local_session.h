@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "proto/message.h"
 #include "proto/smtp_client.h"
 
 struct local_session {
@@ -24,6 +25,13 @@ int local_socket(void);
  */
 bool local_session_open(struct local_session *s, char *why, size_t size);
 void local_session_close(struct local_session *s);
+
+/*
+ * Whether that address, in its canonical form, is a recipient of ours. An answer that did not come is
+ * "try later", and the session is at its end: verify of it says so from then on.
+ */
+enum recipient_answer local_session_verify(
+    struct local_session *s, struct bytes address);
 
 /*
  * One transaction; text is the message. True when it came to an end: smtp_client_outcome of

@@ -40,7 +40,11 @@
 	"[ $# = 0 ] || exec \"$@\"\n"
 #define SCRIPT(more) HEAD more TAIL
 
-enum { SHORT_MS = 300 };
+enum {
+	SHORT_MS = 300,       /* of what hangs anyway */
+	STARTED_MS = 2000,    /* of what is to have started something by then */
+	LONG_MS = 20 * 1000,  /* of what does not hang, on a busy machine */
+};
 
 static char root[] = "/tmp/ampel-checker.XXXXXX";
 static char program[64];
@@ -89,13 +93,19 @@ assert_file(const char *name, struct bytes text)
 
 /* One question to a checker that has proved nothing yet. */
 static enum password_answer
-ask_new(const char *user, const char *password)
+ask_in(int timeout_ms, const char *user, const char *password)
 {
 	char *const    argv[] = { program, root, NULL };
-	struct checker c = { .argv = argv, .timeout_ms = SHORT_MS };
+	struct checker c = { .argv = argv, .timeout_ms = timeout_ms };
 
 	why[0] = '\0';
 	return checker_ask(&c, bytes_of(user), bytes_of(password), why, sizeof why);
+}
+
+static enum password_answer
+ask_new(const char *user, const char *password)
+{
+	return ask_in(LONG_MS, user, password);
 }
 
 static void
@@ -183,21 +193,24 @@ is_not_believed(void **state)
 {
 	static const struct {
 		const char *program, *why;
+		int         timeout_ms;
 	} rows[] = {
-		{ "#!/bin/sh\n", "accepts any password: are its arguments in the wrong place?" },
-		{ "#!/bin/sh\nexit 111\n", "exit code 111" },
-		{ "#!/bin/sh\nexit 2\n", "exit code 2" },
-		{ "#!/bin/sh\nkill -11 $$\n", "killed by signal 11" },
-		{ "#!/bin/sh\nsleep 60\n", "no answer in time" },
-		{ "#!/nowhere/sh\n", "No such file or directory" },
+		{ "#!/bin/sh\n",
+		    "accepts any password: are its arguments in the wrong place?", LONG_MS },
+		{ "#!/bin/sh\nexit 111\n", "exit code 111", LONG_MS },
+		{ "#!/bin/sh\nexit 2\n", "exit code 2", LONG_MS },
+		{ "#!/bin/sh\nkill -11 $$\n", "killed by signal 11", LONG_MS },
+		{ "#!/bin/sh\nsleep 60\n", "no answer in time", SHORT_MS },
+		{ "#!/nowhere/sh\n", "No such file or directory", LONG_MS },
 		/* it knows alice, and is not sure about others */
-		{ SCRIPT("[ $user = alice ] || exit 100\n"), "exit code 100" },
+		{ SCRIPT("[ $user = alice ] || exit 100\n"), "exit code 100", LONG_MS },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		write_program(rows[i].program);
-		assert_int_equal(ask_new("alice", "alice-secret"), PASSWORD_TRY_LATER);
+		assert_int_equal(ask_in(rows[i].timeout_ms, "alice", "alice-secret"),
+		    PASSWORD_TRY_LATER);
 		assert_why(rows[i].why);
 	}
 	unlink(program);
@@ -237,7 +250,7 @@ hangs(void **state)
 
 	(void)state;
 	write_program(SCRIPT(""));
-	assert_int_equal(ask_new("hangs", "x"), PASSWORD_TRY_LATER);
+	assert_int_equal(ask_in(STARTED_MS, "hangs", "x"), PASSWORD_TRY_LATER);
 	assert_why("no answer in time");
 	assert_true(clock_monotonic_ms() - began_ms < 20 * 1000);
 	read_file("sleeper", &sleeper);
@@ -356,7 +369,7 @@ start_with(struct conversation *t, char *const *argv, const char *user,
 
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	t->checker = (struct checker){ .argv = argv, .timeout_ms = SHORT_MS };
+	t->checker = (struct checker){ .argv = argv, .timeout_ms = LONG_MS };
 	t->ours = pair[0];
 	why[0] = '\0';
 	t->theirs = pair[1];
@@ -393,7 +406,7 @@ goes_on(void **state)
 	assert_memory_equal(packet, "word\n", 5);
 	assert_int_equal(recv(t.ours, packet, sizeof packet, 0), 2);
 	assert_memory_equal(packet, "3\n", 2);
-	assert_int_equal(checker_end(&t.run, 5000, why, sizeof why), PASSWORD_TRY_LATER);
+	assert_int_equal(checker_end(&t.run, LONG_MS, why, sizeof why), PASSWORD_TRY_LATER);
 	assert_why("exit code 7");
 	assert_int_equal(t.run.pidfd, -1);
 	close(t.ours);
@@ -408,11 +421,12 @@ does_not_go_on(void **state)
 		const char          *user;
 		enum password_answer answer;
 		const char          *why;
+		int                  timeout_ms;
 	} rows[] = {
-		{ "bob", PASSWORD_NO, NULL },
-		{ "exit111", PASSWORD_TRY_LATER, "exit code 111" },
-		{ "killed", PASSWORD_TRY_LATER, "killed by signal 9" },
-		{ "hangs", PASSWORD_TRY_LATER, "no answer in time" },
+		{ "bob", PASSWORD_NO, NULL, LONG_MS },
+		{ "exit111", PASSWORD_TRY_LATER, "exit code 111", LONG_MS },
+		{ "killed", PASSWORD_TRY_LATER, "killed by signal 9", LONG_MS },
+		{ "hangs", PASSWORD_TRY_LATER, "no answer in time", SHORT_MS },
 	};
 
 	(void)state;
@@ -423,7 +437,8 @@ does_not_go_on(void **state)
 
 		assert_int_equal(
 		    start_with(&t, argv, rows[i].user, "x"), PASSWORD_YES);
-		assert_int_equal(checker_end(&t.run, SHORT_MS, why, sizeof why),
+		assert_int_equal(
+		    checker_end(&t.run, rows[i].timeout_ms, why, sizeof why),
 		    rows[i].answer);
 		if (rows[i].why)
 			assert_why(rows[i].why);
