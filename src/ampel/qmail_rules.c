@@ -267,7 +267,7 @@ qmail_rules(struct qmail_import *import)
 			qmail_report_add(&import->left, *file, 0, "missing");
 	if (import->rules_files[0] == NULL)
 		find_files(r);
-	if (r->file == NULL)
+	if (import->files[QMAIL_RULES].len == 0)
 		qmail_report_add(&import->left, "tcprules", 0,
 		    "no rules were found: no host may relay without a password "
 		    "(inside is empty), and none is denied; --rules FILE names "

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "mail/directory.h"
@@ -16,7 +17,8 @@ struct process;
 struct account {
 	struct account *next;
 	struct process *process;   /* NULL: none is known */
-	bool            is_wanted; /* the supervisor was asked for one */
+	bool            is_wanted; /* the supervisor was asked for one, */
+	uint64_t        wanted_at; /* when so many had come before */
 	size_t          n_open;    /* questions */
 	char            name[DIRECTORY_USER_MAX + 1];
 };

@@ -17,6 +17,8 @@ struct process {
 	struct process    *next;
 	struct extensions *extensions;
 	uint64_t           serial;
+	uint64_t           number;     /* in the order of their coming */
+	bool               is_started; /* because we wanted it */
 	struct peer       *peer;
 };
 
@@ -38,6 +40,8 @@ struct extensions {
 	struct accounts      accounts;
 	size_t               n_wanted; /* accounts */
 	struct process      *first;
+	uint64_t             n_come;    /* processes, ever */
+	size_t               n_started; /* those that run because we wanted them */
 	struct question_ring ring;
 	size_t               n_open;
 };
@@ -96,7 +100,8 @@ static bool
 is_within_reach(const struct extensions *x, const struct account *account)
 {
 	return account->process || account->is_wanted ||
-	    x->n_wanted < EXTENSIONS_WANTED_MAX;
+	    (x->n_wanted < EXTENSIONS_WANTED_MAX &&
+	        x->n_started < EXTENSIONS_STARTED_MAX);
 }
 
 static void
@@ -105,6 +110,7 @@ want_process(struct extensions *x, struct account *account)
 	if (account->is_wanted)
 		return;
 	account->is_wanted = true;
+	account->wanted_at = x->n_come;
 	x->n_wanted++;
 	x->want(bytes_of(account->name));
 }
@@ -191,6 +197,8 @@ free_process(struct process *process)
 	while (*at != process)
 		at = &(*at)->next;
 	*at = process->next;
+	if (process->is_started)
+		process->extensions->n_started--;
 	peer_close(process->peer);
 	free(process);
 }
@@ -237,6 +245,7 @@ extensions_add_process(struct extensions *x, uint64_t serial, int socket)
 	}
 	process->extensions = x;
 	process->serial = serial;
+	process->number = ++x->n_come;
 	process->next = x->first;
 	x->first = process;
 }
@@ -249,6 +258,19 @@ find_process(const struct extensions *x, uint64_t serial)
 	while (process && process->serial != serial)
 		process = process->next;
 	return process;
+}
+
+/* Of two accounts with one uid the first has started it. */
+static void
+count_started(struct extensions *x, const struct account *account)
+{
+	struct process *process = account->process;
+
+	if (process == NULL || process->is_started ||
+	    process->number <= account->wanted_at)
+		return;
+	process->is_started = true;
+	x->n_started++;
 }
 
 /* --- the supervisor's answer --- */
@@ -292,6 +314,7 @@ extensions_deliver_for(struct extensions *x, const struct msg_deliver_for *m)
 	x->n_wanted--;
 	if (m->result == WANT_READY)
 		account->process = find_process(x, m->serial);
+	count_started(x, account);
 	if (m->result == WANT_NO_USER && account->n_open > 0) {
 		end_without_user(x, account);
 		return;

@@ -4,8 +4,8 @@
  * ends when it is idle, which is no trouble: what is open then is asked again of the next.
  *
  * Whoever floods one account with guesses waits with those who write to it, nobody else:
- * questions are bounded for each account, and so is the number of accounts for which a process
- * is being started.
+ * questions are bounded for each account, and so is the number of processes that run, and of
+ * those that are being started, because somebody guesses.
  */
 #ifndef AMPEL_LOOKUP_EXTENSIONS_H
 #define AMPEL_LOOKUP_EXTENSIONS_H
@@ -21,6 +21,7 @@ enum {
 	EXTENSIONS_OPEN_MAX = 2000,       /* questions */
 	EXTENSIONS_OPEN_ACCOUNT_MAX = 100, /* of one account */
 	EXTENSIONS_WANTED_MAX = 64,       /* accounts for which a process is being started */
+	EXTENSIONS_STARTED_MAX = 500,     /* processes that run because we wanted them */
 	EXTENSIONS_TIMEOUT_MS = 30 * 1000,
 	/*
 	 * A process that has just ended idly costs two: its own end, and the supervisor's answer,

@@ -168,7 +168,9 @@ stdio_main(int argc, char **argv)
 
 	if (!has_standard_fds())
 		return EXIT_MISUSE;
-	log_open("ampel-pop3d");
+	closefrom(STDERR_FILENO + 1);
+	if (!log_open_beside_client("ampel-pop3d"))
+		return EXIT_MISUSE;
 	code = parse_options(&o, argc, argv);
 	if (code != 0)
 		return code;

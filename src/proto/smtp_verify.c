@@ -3,23 +3,30 @@
 
 #include "mail/address.h"
 
+static bool
+parse(struct bytes arg, struct address *path)
+{
+	struct bytes     rest;
+	enum path_result result = address_parse_path(arg, path, &rest);
+
+	return result == PATH_OK || result == PATH_POSTMASTER;
+}
+
 /*
  * Section 3.5.3 and 7.3: no address is confirmed to whoever asks. A program of this host may
- * ask; of what is no whole address nothing is known.
+ * ask; of what is no whole path nothing is known.
  */
 void
 smtp_verify_begin(struct smtp_server *s, struct bytes arg)
 {
 	struct address path;
-	struct bytes   rest = BYTES("");
 
-	buf_clear(&s->recipient);
-	if (!s->policy->is_local ||
-	    address_parse_path(arg, &path, &rest) != PATH_OK) {
+	if (!s->policy->is_local || !parse(arg, &path)) {
 		smtp_server_reply(s,
 		    SMTP_REPLY(252, 2, 0, 0, "send the message and you will see"));
 		return;
 	}
+	buf_clear(&s->recipient);
 	address_add_canonical(&s->recipient, &path);
 	s->out.failed |= s->recipient.failed;
 	smtp_server_ask(s, SMTP_QUESTION_VERIFY);

@@ -234,6 +234,7 @@ receive_code(const struct local_session *s)
 	struct smtp_client_reply      reply;
 	struct buf                    input;
 	struct bytes                  line;
+	unsigned                      code;
 
 	smtp_client_reply_init(&reply);
 	buf_init(&input, REPLY_MAX);
@@ -245,9 +246,10 @@ receive_code(const struct local_session *s)
 		while (result == SMTP_CLIENT_REPLY_LINE);
 		buf_drop(&input, input.len - rest.n);
 	}
+	code = result == SMTP_CLIENT_REPLY_WHOLE ? reply.code : 0;
 	buf_finish(&input);
 	smtp_client_reply_finish(&reply);
-	return result == SMTP_CLIENT_REPLY_WHOLE ? reply.code : 0;
+	return code;
 }
 
 /* No reply: what comes later would be taken for another one. */

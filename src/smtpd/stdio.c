@@ -224,14 +224,13 @@ stdio_main(int argc, char **argv)
 	static struct house house;
 	char                why[WHY_MAX];
 
-	if (!have_descriptors())
+	if (!have_descriptors() || !log_open_beside_client("ampel-smtpd"))
 		return EXIT_TROUBLE;
 	take_signals();
-	log_open("ampel-smtpd");
 	if (stdio_options_parse(&house.options, argc, argv, why, sizeof why))
 		return serve(&house);
 	log_text("%s", why);
-	fputs(stdio_usage, stderr);
+	log_text("%s", stdio_usage);
 	say(BYTES("421 4.3.0 mail server is not configured; come back later\r\n"));
 	return EXIT_USAGE;
 }

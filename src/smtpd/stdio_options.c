@@ -5,8 +5,8 @@
 #include <string.h>
 
 const char stdio_usage[] =
-    "usage: ampel-smtpd --stdio --policy smtp [--control DIR]\n"
-    "       ampel-smtpd --stdio --policy smtps [--control DIR] CHECKER [ARG ...]\n";
+    "usage: ampel-smtpd --stdio --policy smtp [--control DIR], or "
+    "ampel-smtpd --stdio --policy smtps [--control DIR] CHECKER [ARG ...]";
 
 static const struct option long_options[] = {
 	{ "stdio", no_argument, NULL, 's' },

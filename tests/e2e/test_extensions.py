@@ -4,6 +4,7 @@ process is asked; what it said is good for a minute, so each test asks for exten
 """
 
 import os
+import pwd
 import signal
 import smtplib
 import threading
@@ -28,6 +29,8 @@ def server(module_server):
     try:
         for name in (JOE, JIM, ALIAS):
             people.append(HostUser(name, server.folder))
+        server.settings["assign"] = f'"{write_assignments(server.folder)}"'
+        server.write_conf()
         yield server.start(add_users=False)
     finally:
         server.stop()
@@ -35,10 +38,28 @@ def server(module_server):
             user.remove()
 
 
+def write_assignments(folder):
+    """Of jim: in a second home, and with the group of joe."""
+    joe, jim = pwd.getpwnam(JOE), pwd.getpwnam(JIM)
+    second = folder / "second"
+    second.mkdir(mode=0o700)
+    os.chown(second, jim.pw_uid, jim.pw_gid)
+    file = folder / "assign"
+    file.write_text(
+        f"=sales:{JIM}:{jim.pw_uid}:{jim.pw_gid}:{jim.pw_dir}:-:sales:\n"
+        f"+team-:{JIM}:{jim.pw_uid}:{jim.pw_gid}:{second}:-::\n"
+        f"+grouped-:{JIM}:{jim.pw_uid}:{joe.pw_gid}:{jim.pw_dir}:-::\n"
+        ".\n"
+    )
+    return file
+
+
 def make_qmail(server, user, name):
     file = server.folder / user / f".qmail{name}"
     file.write_text("./Maildir/\n")
     file.chmod(0o600)
+    owner = file.parent.stat()
+    os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def connect(server):
@@ -53,10 +74,17 @@ def codes(server, *local_parts):
         return [smtp.rcpt(f"{part}@mx.example")[0] for part in local_parts]
 
 
-def of_joe(server):
-    """The pids of his deliver processes."""
-    uid = os.stat(server.folder / JOE).st_uid
-    return [pid for pid in server.pids("deliver") if os.stat(f"/proc/{pid}").st_uid == uid]
+def ids_of(pid):
+    """Its effective uid and gid; other than the owner of /proc/PID they are not hidden."""
+    with open(f"/proc/{pid}/status") as f:
+        fields = dict(line.split(":", 1) for line in f)
+    return int(fields["Uid"].split()[1]), int(fields["Gid"].split()[1])
+
+
+def of(server, user):
+    """The pids of his deliver processes, of whatever group."""
+    uid = pwd.getpwnam(user).pw_uid
+    return [pid for pid in server.pids("deliver") if ids_of(pid)[0] == uid]
 
 
 def test_which_extensions_exist(server):
@@ -70,7 +98,7 @@ def test_which_extensions_exist(server):
 def test_only_his_own_process_is_asked(server):
     """Root does not look into homes, and lookup cannot."""
     assert codes(server, f"{JOE}-own") == [550]
-    assert len(of_joe(server)) == 1
+    assert len(of(server, JOE)) == 1
     assert (server.folder / JOE).stat().st_mode & 0o077 == 0
 
 
@@ -80,6 +108,22 @@ def test_what_is_nobodys_is_the_alias_users(server):
     assert codes(server, "info", "shop-5", "nobody-here") == [250, 250, 550]
 
 
+def test_assignments(server):
+    """Each in its own home."""
+    make_qmail(server, JIM, "-sales")
+    make_qmail(server, "second", "-blue")
+    make_qmail(server, JIM, "-green")
+    assert codes(server, "sales", "SALES", "team-blue", "team-green") == [250, 250, 250, 550]
+    assert codes(server, "team-", "sales-more", f"{JIM}-blue", f"{JIM}-green") == [550, 550, 550, 250]
+
+
+def test_another_group_is_another_process(server):
+    make_qmail(server, JIM, "-red")
+    assert codes(server, f"{JIM}-red", "grouped-red", "grouped-none") == [250, 250, 550]
+    groups = {ids_of(pid)[1] for pid in of(server, JIM)}
+    assert groups == {pwd.getpwnam(JOE).pw_gid, pwd.getpwnam(JIM).pw_gid}
+
+
 def test_postmaster_always_exists(server):
     assert codes(server, "postmaster", "abuse") == [250, 250]
 
@@ -87,7 +131,7 @@ def test_postmaster_always_exists(server):
 def test_a_killed_process_is_replaced(server):
     make_qmail(server, JOE, "-kill-default")
     assert codes(server, f"{JOE}-kill-1") == [250]
-    for pid in of_joe(server):
+    for pid in of(server, JOE):
         processes.kill(pid, signal.SIGKILL)
     assert codes(server, f"{JOE}-kill-2") == [250]
 
@@ -95,7 +139,7 @@ def test_a_killed_process_is_replaced(server):
 def test_a_process_killed_while_it_is_asked(server):
     make_qmail(server, JOE, "-hung-default")
     assert codes(server, f"{JOE}-hung-1") == [250]
-    (pid,) = of_joe(server)
+    (pid,) = of(server, JOE)
     processes.kill(pid, signal.SIGSTOP)
     answer = []
     asker = threading.Thread(target=lambda: answer.extend(codes(server, f"{JOE}-hung-2")))

@@ -63,8 +63,8 @@ set_up(void **state)
 	desk = (struct desk){ .users = &users, .asked = asked };
 	n_asked = 0;
 	return make_home(state) == 0 && uv_loop_init(&loop) == 0 &&
-	        users_add(&users, BYTES("joe"), bytes_of(home)) &&
-	        users_add(&users, BYTES("gone"), BYTES("/nonexistent/gone"))
+	        users_add(&users, BYTES("joe"), bytes_of(home), BYTES("")) &&
+	        users_add(&users, BYTES("gone"), BYTES("/nonexistent/gone"), BYTES(""))
 	    ? 0
 	    : -1;
 }

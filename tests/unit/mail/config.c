@@ -191,7 +191,10 @@ test_presets(void **state)
 static const struct row everything[] = {
 	{ NULL, "hostname", { "mx.example.org" } },
 	{ NULL, "domains", { "Example.ORG", "example.net" } },
+	{ NULL, "relay_domains", { "Example.COM", ".Example.com" } },
 	{ NULL, "inside", { "10.0.0.0/8", "fd00::/8" } },
+	{ NULL, "virtual_domains", { "/var/qmail/control/virtualdomains" } },
+	{ NULL, "assign", { "/var/qmail/users/cdb" } },
 	{ NULL, "root", { "/srv/trial" } },
 	{ NULL, "rules", { "/etc/tcp.smtp" } },
 	{ NULL, "recipient_delimiter", { "" } },
@@ -248,6 +251,9 @@ test_everything(void **state)
 	assert_string_equal(buf_string(&printed), "");
 	assert_int_equal(c.domains.n, 2);
 	assert_bytes(c.domains.v[0], "example.org");
+	assert_int_equal(c.relay_domains.n, 2);
+	assert_bytes(c.relay_domains.v[0], "example.com");
+	assert_bytes(c.relay_domains.v[1], ".example.com");
 	assert_int_equal(c.inside.n, 2);
 	assert_bytes(c.root, "/srv/trial");
 	assert_int_equal(c.recipient_delimiter.n, 0);
@@ -300,9 +306,12 @@ static const struct part_row part_rows[] = {
 	{ PART_LOOKUP,
 	    "hostname = \"mx.example.org\"\n"
 	    "domains = { \"example.org\", \"example.net\" }\n"
+	    "relay_domains = { \"example.com\", \".example.com\" }\n"
 	    "inside = { \"10.0.0.0/8\", \"fd00:0:0:0:0:0:0:0/8\" }\n"
 	    "rules = \"/etc/tcp.smtp\"\n"
 	    "users = file\n"
+	    "virtual_domains = \"/var/qmail/control/virtualdomains\"\n"
+	    "assign = \"/var/qmail/users/cdb\"\n"
 	    "alias_user = \"alias\"\n"
 	    "dot_qmail = yes\n"
 	    "recipient_delimiter = \"\"\n"
@@ -498,6 +507,16 @@ static const struct bad bad[] = {
 	{ { { NULL, "domains", { "a..b", "good.org", "-x" } } },
 	    "f:1: \"domains\" wants domains such as \"example.org\", not \"a..b\"\n"
 	    "f:1: \"domains\" wants domains such as \"example.org\", not \"-x\"\n" },
+	{ { { NULL, "relay_domains", { ".", "..a", ".a.org", "*" } } },
+	    "f:1: \"relay_domains\" wants domains such as \"example.org\" or "
+	    "\".example.org\", not \".\"\n"
+	    "f:1: \"relay_domains\" wants domains such as \"example.org\" or "
+	    "\".example.org\", not \"..a\"\n"
+	    "f:1: \"relay_domains\" wants domains such as \"example.org\" or "
+	    "\".example.org\", not \"*\"\n" },
+	{ { { NULL, "domains", { ".example.org" } } },
+	    "f:1: \"domains\" wants domains such as \"example.org\", not "
+	    "\".example.org\"\n" },
 	{ { { NULL, "inside", { "10.0.0.1/8" } } },
 	    "f:1: \"inside\" wants networks such as \"192.168.0.0/16\" or "
 	    "\"fd00::/8\", not \"10.0.0.1/8\"\n" },
