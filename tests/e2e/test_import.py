@@ -105,11 +105,16 @@ SITES = {
     "relay domains": (
         {
             **ME,
-            "control/rcpthosts": "mx.example.org\nFar.example\n.far.example\nv.example\nfar.example\n-bad\n",
-            "control/virtualdomains": "v.example:joe\n",
+            "control/rcpthosts": "mx.example.org\nFar.example\n.far.example\nv.example\n.v.example\nfar.example\n-bad\n",
+            "control/virtualdomains": "v.example:joe\n.v.example:jo\nx.v.example:\nout@v.example:\nx.y.example:\n",
         },
-        ['relay_domains = { "far.example", ".far.example" }'],
-        ['control/rcpthosts:6: "-bad" is no domain that mail can be sent to: left out'],
+        # what is an exception goes on to others; of v.example only what is not out
+        [
+            "relay_domains = {",
+            *(f'        "{name}",' for name in ("far.example", ".far.example", "x.v.example", "v.example")),
+            "}",
+        ],
+        ['control/rcpthosts:7: "-bad" is no domain that mail can be sent to: left out'],
     ),
     "morercpthosts.cdb": (
         {**ME, "control/morercpthosts.cdb": cdb([(b"more.example", b""), (b".more.example", b"")])},
