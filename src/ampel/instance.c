@@ -244,9 +244,10 @@ on_want_deliver(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (i->role != ROLE_QUEUE || !msg_want_deliver_read(frame, &m))
+	if ((i->role != ROLE_QUEUE && i->role != ROLE_LOOKUP) ||
+	    !msg_want_deliver_read(frame, &m))
 		return false;
-	want_deliver(i->supervisor, m.user);
+	want_deliver(i->supervisor, i->role, m.user);
 	return true;
 }
 

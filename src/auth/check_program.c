@@ -161,7 +161,13 @@ run(struct program_check *p)
 	};
 	struct program_checker *c = (struct program_checker *)p->check.checker;
 	int                     fds[4] = { -1, -1, -1, pipe_with(p->check.task) };
-	const struct child_spec spec = { c->argv[0], c->argv, env, fds, 4 };
+	const struct child_spec spec = {
+		.path = c->argv[0],
+		.argv = c->argv,
+		.env = env,
+		.fds = fds,
+		.n_fds = 4,
+	};
 
 	p->is_running = true;
 	c->n_running++;

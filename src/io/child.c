@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,9 @@ add_fds(posix_spawn_file_actions_t *actions, const struct child_spec *spec,
 {
 	int error = 0;
 
+	/* first, before its number is somebody else's */
+	if (spec->folder)
+		error = posix_spawn_file_actions_addfchdir_np(actions, *spec->folder);
 	for (size_t i = 0; i < spec->n_fds && error == 0; i++) {
 		int source = moved[i] != -1 ? moved[i] : spec->fds[i];
 		int target = (int)i;
@@ -87,19 +91,49 @@ union strings {
 };
 
 static int
-spawn_with(const struct child_spec *spec, const int *moved,
-    posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, pid_t *pid)
+spawn_now(const struct child_spec *spec, posix_spawn_file_actions_t *actions,
+    posix_spawnattr_t *attributes, pid_t *pid)
 {
 	static const char *const no_env[] = { NULL };
 	const union strings      argv = { .constant = spec->argv };
 	const union strings env = { .constant = spec->env ? spec->env : no_env };
-	int                 error = set_attributes(attributes);
+
+	return posix_spawn(
+	    pid, spec->path, actions, attributes, argv.plain, env.plain);
+}
+
+/* A limit is inherited: for that moment it is ours as well. */
+static int
+spawn_limited(const struct child_spec *spec, posix_spawn_file_actions_t *actions,
+    posix_spawnattr_t *attributes, pid_t *pid)
+{
+	struct rlimit ours, limit;
+	int           error;
+
+	if (spec->open_files == 0)
+		return spawn_now(spec, actions, attributes, pid);
+	if (getrlimit(RLIMIT_NOFILE, &ours) == -1)
+		return errno;
+	limit = ours;
+	if (spec->open_files < limit.rlim_cur)
+		limit.rlim_cur = spec->open_files;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return errno;
+	error = spawn_now(spec, actions, attributes, pid);
+	setrlimit(RLIMIT_NOFILE, &ours);
+	return error;
+}
+
+static int
+spawn_with(const struct child_spec *spec, const int *moved,
+    posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, pid_t *pid)
+{
+	int error = set_attributes(attributes);
 
 	if (error == 0)
 		error = add_fds(actions, spec, moved);
 	if (error == 0)
-		error = posix_spawn(
-		    pid, spec->path, actions, attributes, argv.plain, env.plain);
+		error = spawn_limited(spec, actions, attributes, pid);
 	return error;
 }
 

@@ -77,6 +77,9 @@ void address_add_canonical_domain(struct buf *b, const struct address *a);
 bool address_add_suffixed(
     struct buf *b, const struct address *a, struct bytes suffix);
 
+/* The local part without its quoting, in the case in which it is written. */
+void address_add_plain_local(struct buf *b, const struct address *a);
+
 /*
  * A domain name or address literal by itself, as EHLO takes it (section
  * 4.1.1.1) and domains are configured.

@@ -195,6 +195,19 @@ address_add_canonical_local(struct buf *b, const struct address *a)
 }
 
 void
+address_add_plain_local(struct buf *b, const struct address *a)
+{
+	char room[ADDRESS_LOCAL_MAX];
+
+	if (!a->is_quoted)
+		buf_add_bytes(b, a->local);
+	else if (a->local.n > sizeof room) /* not from our parser */
+		b->failed = true;
+	else
+		buf_add_bytes(b, unquote(a->local, room));
+}
+
+void
 address_add_canonical_domain(struct buf *b, const struct address *a)
 {
 	struct bytes domain = a->domain;

@@ -28,16 +28,20 @@ struct assignment {
 	struct bytes ext;  /* of a wildcard: what the rest is put behind */
 };
 
-/* Where they come from: proto/assign.h, or proto/assign_cdb.h. */
+/* Where they come from: proto/assign.h. */
 struct assignments {
 	/* By its key, "=local" or "+prefix" in lower case; views live as long as the source. */
 	bool       (*find)(const void *source, struct bytes key, struct assignment *out);
 	const void  *source;
+	/* Bytes, in lower case, in which a prefix ends: others need not be looked up. */
+	bool         ends_prefix[256];
+	bool         has_empty_prefix; /* "+": it begins every local part */
 };
 
 /*
  * The one for a local part. *key, in arena, is what it is known by; *extension, in arena,
- * is ext and the rest of the local part as written. False: none, or it is too long.
+ * is ext and the rest of the local part as written; their p is NULL without memory. False: none,
+ * or it is too long.
  */
 bool assignments_route(const struct assignments *a, struct arena *arena,
     struct bytes local, struct assignment *out, struct bytes *key,

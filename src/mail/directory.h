@@ -55,7 +55,7 @@ bool directory_add_virtual(
  * The users that were added have .qmail files and dash extensions. alias_user: who gets what
  * is nobody's, with dash "-"; empty: nobody does.
  */
-void directory_set_qmail(struct directory *d, struct bytes alias_user);
+bool directory_set_qmail(struct directory *d, struct bytes alias_user);
 /* Assignments come before users; a outlives d. */
 struct assignments;
 void directory_set_assignments(struct directory *d, const struct assignments *a);

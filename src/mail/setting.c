@@ -35,7 +35,7 @@ const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
 	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
 	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH | QUEUE, false },
-	{ SCOPE_FILE, "relay_domains", VALUE_DOMAINS, AT(config, relay_domains), "", 0, MANY, LOOKUP, false },
+	{ SCOPE_FILE, "relay_domains", VALUE_RELAY_DOMAINS, AT(config, relay_domains), "", 0, MANY, LOOKUP, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
 	{ SCOPE_FILE, "rules", VALUE_PATH, AT(config, rules), "", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },
@@ -90,8 +90,8 @@ const struct setting setting_table[] = {
 	{ SCOPE_HIQ, "contact", VALUE_LINE, AT(config, contact), "", 0, 0, 0, false },
 	{ SCOPE_HIQ, "message_size", VALUE_SIZE, AT(config, message_size), "none", 64 * K, UINT64_MAX, 0, false },
 
-	/* needed, but by the listener that has a preset, mail/config.c */
-	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, false },
+	/* needed, but by the listener that has a preset, mail/config.c; lookup reads what has rules */
+	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D | LOOKUP, false },
 	{ SCOPE_LISTEN, "workers", VALUE_NUMBER, AT(config_listen, workers), "1", 1, 64, SMTPD | POP3D, false },
 	{ SCOPE_LISTEN, "rules", VALUE_PATH, AT(config_listen, rules), "", 0, 0, LOOKUP, false },
 

@@ -228,6 +228,15 @@ parse_domain(struct bytes text, void *out)
 	return keep(address_domain_is_valid(text), text, out);
 }
 
+/* A domain, or with a dot in front all below it. */
+static bool
+parse_relay_domain(struct bytes text, void *out)
+{
+	size_t at = text.n > 0 && text.p[0] == '.';
+
+	return keep(address_domain_is_valid(bytes_from(text, at)), text, out);
+}
+
 /* A name that others can look up: no address literal. */
 static bool
 parse_host(struct bytes text, void *out)
@@ -489,6 +498,9 @@ static const struct value_type_row rows[] = {
 		LIST(hop, text, struct bytes) },
 	[VALUE_DOMAINS] = { .wants = "domains such as \"example.org\"",
 		LIST(domain, text, struct bytes), .lowers_case = true },
+	[VALUE_RELAY_DOMAINS] = {
+		.wants = "domains such as \"example.org\" or \".example.org\"",
+		LIST(relay_domain, text, struct bytes), .lowers_case = true },
 	[VALUE_LISTENERS] = { .wants = "names of listeners such as \"smtp\"",
 		LIST(listener, text, struct bytes), .explain = explain_listener },
 	[VALUE_NETWORKS] = {

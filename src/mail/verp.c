@@ -77,7 +77,8 @@ verp_add_for(struct buf *b, struct bytes reverse_path, struct bytes recipient)
 	buf_init(&local, LOCAL_MAX);
 	add_plain(&local, bytes_first(base, at));
 	add_plain(&local, bytes_first(recipient, recipient_at));
-	buf_add_char(&local, '=');
+	if (recipient_at < recipient.n) /* <Postmaster> has no domain */
+		buf_add_char(&local, '=');
 	buf_add_bytes(&local, bytes_from(recipient, recipient_at + 1));
 	b->failed |= local.failed;
 	add_local(b, buf_bytes(&local));

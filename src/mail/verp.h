@@ -17,8 +17,8 @@
 /* Whether it ends in "-@[]" and has an address before that. */
 bool verp_is(struct bytes reverse_path);
 /*
- * What recipient, a canonical address, is sent with; the reverse-path itself when it is no
- * VERP. It may be longer than an address is here.
+ * What recipient, an address as SMTP writes it, is sent with; the reverse-path itself when it
+ * is no VERP. It may be longer than an address is here.
  */
 void verp_add_for(struct buf *b, struct bytes reverse_path, struct bytes recipient);
 /* Where notifications about it go, "list-@example.org": a view of it. No VERP: all of it. */

@@ -79,7 +79,8 @@ struct smtp_policy {
 	 * XQUEUE is offered: a transaction whose MAIL has this parameter is taken as
 	 * qmail-queue(8) takes one. Nobody is asked about its recipients, who may be up to
 	 * SMTP_QUEUE_RECIPIENTS_MAX (whoever does not exist comes back as a notification), and
-	 * no fields are added but Received.
+	 * no fields are added but Received. With XVERP beside it the reverse-path is another one
+	 * for each recipient (mail/verp.h).
 	 */
 	bool              is_local;
 };

@@ -2,8 +2,8 @@
  * tcprules(1): who may connect, and what is known of him. "address:allow,VAR="value"" or
  * "address:deny"; address is "1.2.3.4", a prefix "1.2.", ranges in an octet ("1.2.3-7.", "1.2.3.4-9"),
  * CIDR "1.2.3.0/22" and "2001:db8::/32", an IPv6 address, "=host.example", "=.suffix", "=",
- * "info@..." of one of these, or empty. Any character that does not occur in it may quote a
- * value. As text or as the cdb that tcprules made of it.
+ * "info@" and one address or "=host", or empty. Any character that does not occur in it may quote a
+ * value. As text or as the cdb that tcprules made of it, which has neither CIDR nor IPv6 networks.
  *
  * The order of search is that of tcprules: "info@address", "info@=host", the address, "=host",
  * then shorter and shorter parts of the address (the longest prefix, CIDR by its bits), then of
@@ -38,7 +38,8 @@ struct tcprules {
 
 /*
  * Text or cdb, found out from the content, which must live as long, as must the arena. Every
- * broken line is a mistake; also variables that mean nothing here are none.
+ * broken line is a mistake, as is a DATABYTES that is no number; variables that mean nothing here are
+ * none.
  */
 void tcprules_read(struct tcprules *r, struct bytes content, struct arena *arena,
     struct mistakes *mistakes);
@@ -64,5 +65,8 @@ void tcprules_find(const struct tcprules *r,
 /* The value of a variable that the rule sets; the last one counts. False: it sets none of that name. */
 bool tcprules_variable(const struct tcprules_answer *answer, struct bytes name,
     struct bytes *value);
+
+/* DATABYTES; 0: no limit. False: it is not set, or no number. */
+bool tcprules_size(const struct tcprules_answer *answer, uint64_t *out_bytes);
 
 #endif

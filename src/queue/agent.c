@@ -7,6 +7,7 @@
 #include "base/printable.h"
 #include "io/log.h"
 #include "io/peer.h"
+#include "mail/verp.h"
 #include "proto/message.h"
 #include "queue/agents.h"
 #include "queue/extension.h"
@@ -17,6 +18,7 @@
 enum {
 	TEXT_MAX = 1024, /* of what another server said */
 	NAME_MAX_BYTES = 512,
+	PATH_BYTES = 4096,
 };
 
 enum { KEPT_MAX = 1900 }; /* its HELLO has to name them: below JOBS_MAX of service/jobs.h */
@@ -28,7 +30,7 @@ static const size_t windows[] = {
 };
 
 static void
-add_deliver(struct buf *frame, const struct flight *f)
+add_deliver(struct buf *frame, const struct flight *f, struct bytes reverse_path)
 {
 	const struct store_lease *l = &f->lease;
 	struct msg_deliver        m = {
@@ -42,7 +44,7 @@ add_deliver(struct buf *frame, const struct flight *f)
 		       .local = f->local,
 		       .dash = f->dash,
 		       .address = l->address,
-		       .reverse_path = l->reverse_path,
+		       .reverse_path = reverse_path,
 		       .colour = (uint8_t)l->colour,
 		       .size = l->size_bytes,
 	};
@@ -51,7 +53,7 @@ add_deliver(struct buf *frame, const struct flight *f)
 }
 
 static void
-add_remote(struct buf *frame, const struct flight *f)
+add_remote(struct buf *frame, const struct flight *f, struct bytes reverse_path)
 {
 	const struct store_lease *l = &f->lease;
 	struct msg_remote         m = {
@@ -60,7 +62,7 @@ add_remote(struct buf *frame, const struct flight *f)
 		        .recipient = l->recipient,
 		        .repeated = l->repeated,
 		        .address = l->address,
-		        .reverse_path = l->reverse_path,
+		        .reverse_path = reverse_path,
 		        .size = l->size_bytes,
 		        .body = (uint8_t)l->body,
 		        .smtputf8 = l->smtputf8,
@@ -76,17 +78,22 @@ add_remote(struct buf *frame, const struct flight *f)
 static bool
 send_job(struct agent *a, const struct flight *f)
 {
-	static void (*const add[])(struct buf *, const struct flight *) = {
+	static void (*const add[])(
+	    struct buf *, const struct flight *, struct bytes) = {
 		[AGENT_DELIVER] = add_deliver,
 		[AGENT_REMOTE] = add_remote,
 	};
-	struct buf frame;
+	struct buf frame, path;
 	bool       sent;
 
 	buf_init(&frame, FRAME_MAX);
-	add[a->kind](&frame, f);
-	sent = !frame.failed &&
+	buf_init(&path, PATH_BYTES);
+	/* A list knows its members by what it wrote, not by where an alias leads. */
+	verp_add_for(&path, f->lease.reverse_path, f->lease.original);
+	add[a->kind](&frame, f, buf_bytes(&path));
+	sent = !frame.failed && !path.failed &&
 	    peer_send(a->peer, buf_bytes(&frame), &f->body, 1);
+	buf_finish(&path);
 	buf_finish(&frame);
 	return sent;
 }
@@ -237,7 +244,7 @@ static bool
 take_forward(struct agent *a, struct flight *f, const struct msg_outcome *m,
     int *fds, size_t n_fds, struct outcome *outcome)
 {
-	const uint64_t      max_bytes = a->schedule->config->message_size;
+	const uint64_t      max_bytes = schedule_message_max(a->schedule->config);
 	struct forward     *forward;
 	enum forward_result result =
 	    forward_read(m, fds, n_fds, max_bytes, &forward);

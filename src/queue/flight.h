@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mail/directory.h"
 #include "queue/desk.h"
 #include "queue/store.h"
 
@@ -41,7 +42,7 @@ struct flight {
 	int                     body;   /* -1: none */
 	struct agent           *agent;
 	struct lookup_question *question;
-	char                    user[64];
+	char                    user[DIRECTORY_USER_MAX + 1];
 	struct bytes            extension; /* these as mail/directory.h has them; in arena */
 	bool                    is_qmail;
 	struct bytes            local, dash;

@@ -1,5 +1,8 @@
 #include "smtpd/session.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "smtpd/journal.h"
 #include "smtpd/session_inside.h"
 
@@ -23,6 +26,8 @@ release(struct session *s)
 	if (s->client.state == CLIENT_SECURING ||
 	    s->client.state == CLIENT_OPEN)
 		smtp_server_finish(&s->smtp);
+	free(s->peer_name);
+	s->peer_name = NULL;
 	policy_drop(s->policy);
 	s->policy = NULL;
 }
@@ -195,6 +200,40 @@ on_refused(const struct smtp_refusal *refusal, void *context)
 	    smtp_server_authenticated(&s->smtp), refusal);
 }
 
+/* For the session's life; without memory he has no name. */
+static struct bytes
+keep_name(struct session *s, struct bytes name)
+{
+	if (name.n > 0)
+		s->peer_name = strndup(name.p, name.n);
+	return bytes_of(s->peer_name);
+}
+
+/*
+ * DATABYTES, 0: no limit. It lowers message_size and cannot raise it: who handles the message
+ * behind us takes none that is larger.
+ */
+static uint64_t
+size_granted(const struct session *s, const struct lookup_client_rights *rights)
+{
+	uint64_t max = s->policy->smtp.size_max;
+
+	if (!rights->has_size_max || rights->size_max == 0 || rights->size_max > max)
+		return max;
+	return rights->size_max;
+}
+
+static void
+begin_smtp(struct session *s, const struct lookup_client_rights *rights)
+{
+	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->client.peer),
+	    keep_name(s, rights->peer_name), !rights->try_later && rights->inside);
+	smtp_server_grant(&s->smtp, rights->suffix, size_granted(s, rights));
+	smtp_server_watch(&s->smtp, on_refused, s);
+	if (s->client.is_local)
+		smtp_server_account(&s->smtp, s->client.account, s->client.uid);
+}
+
 static void
 connected(struct session *s, const struct lookup_client_rights *rights)
 {
@@ -207,11 +246,7 @@ connected(struct session *s, const struct lookup_client_rights *rights)
 		s->refusal = &cannot_answer;
 	else if (!rights->allowed)
 		s->refusal = &not_allowed;
-	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->client.peer),
-	    BYTES(""), !rights->try_later && rights->inside);
-	smtp_server_watch(&s->smtp, on_refused, s);
-	if (s->client.is_local)
-		smtp_server_account(&s->smtp, s->client.account, s->client.uid);
+	begin_smtp(s, rights);
 	if (s->policy->smtp.tls == LISTENER_TLS) {
 		begin_handshake(s);
 		return;

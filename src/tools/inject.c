@@ -260,9 +260,6 @@ read_envelope(struct inject_envelope *e)
 static int
 check_envelope(const struct inject_envelope *e)
 {
-	if (inject_envelope_is_verp(e))
-		return complain(QMAIL_QUEUE_REJECTED,
-		    "a reverse-path for each recipient (VERP) is not supported");
 	if (qmail_envelope_count(&e->qmail) > SMTP_CLIENT_QUEUE_RECIPIENTS_MAX)
 		return complain(QMAIL_QUEUE_REJECTED, "more than %d recipients",
 		    SMTP_CLIENT_QUEUE_RECIPIENTS_MAX);
