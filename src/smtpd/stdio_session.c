@@ -6,9 +6,9 @@
 
 #include "io/clock.h"
 #include "io/log.h"
+#include "io/stdio.h"
 #include "smtpd/journal.h"
 #include "smtpd/stdio_commit.h"
-#include "smtpd/stdio_wire.h"
 
 enum { WHY_MAX = 512, INPUT_PIECE = 8 * 1024, WRONG_MAX = 2 };
 
