@@ -101,6 +101,22 @@ SITES = {
             SAID["hostname"],
         ],
     ),
+    "a virtual hostname": (
+        {
+            **ME,
+            "control/locals": "a.example\n",
+            "control/virtualdomains": "mx.example.org:jo\na@mx.example.org:jo\n.example.org:jo\n",
+            "control/rcpthosts": "a.example\n.example.org\n",
+        },
+        ['domains = { "a.example" }'],
+        [
+            *(
+                f'control/virtualdomains:{n}: "{key}" is of control/me: Ampel takes mail for its hostname as for a local domain; the line is left out'
+                for n, key in ((1, "mx.example.org"), (2, "a@mx.example.org"))
+            ),
+            SAID["hostname"],
+        ],
+    ),
     "no rcpthosts": ({**ME, "control/rcpthosts": None}, ['domains = { "mx.example.org" }'], [SAID["rcpthosts"]]),
     "relay domains": (
         {
@@ -242,7 +258,7 @@ def test_virtualdomains(site):
         {
             **ME,
             "control/virtualdomains": "# c\nV.example:joe\n.s.example:lists\n\nx.s.example:\nInfo@p.example:joe-info\n:rest\n"
-            "v.example:jim\nnocolon\nmx.example.org:jo\na@mx.example.org:jo\na b:c\nw.example:a b\n",
+            "v.example:jim\nnocolon\nmx.example.org:jo\na@mx.example.org:jo\na b:c\nw.example:a b\nw.example:../x\n",
             "control/rcpthosts": "mx.example.org\nv.example\n.s.example\np.example\n",
         }
     )
@@ -255,6 +271,7 @@ def test_virtualdomains(site):
         f'{file}:11: "a@mx.example.org" {did_nothing}',
         f'{file}:12: "a b" is neither an address nor a domain that mail can be sent to: left out',
         f'{file}:13: "w.example" leads to what is no part of a name: left out',
+        f'{file}:14: "w.example" leads to what is no part of a name: left out',
         f"{file}: the line without a key makes every domain ours: strangers could send to those of control/rcpthosts alone, now they can to all",
     ]
     assert site.beside("virtualdomains") == "v.example:jim\n.s.example:lists\nx.s.example:\ninfo@p.example:joe-info\n:rest\n"

@@ -24,6 +24,7 @@ from server import Server, make_folder, wait_until
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 ACCOUNTS = 6
+ALIAS_UID = 64998  # no person's, as Debian's qmail has it
 AT_ONCE = 40  # recipients of a message; what becomes of each message is compared
 DELIVERY_SECONDS = 60
 DEFERRED = "Ampel defers mail for it"
@@ -35,6 +36,7 @@ def make_accounts(folder):
     alias = HostUser("ampelqalias", folder)
     (folder / "qmail").mkdir()
     (folder / "homes").mkdir()
+    alias.change("-u", ALIAS_UID)
     alias.home = alias.home.rename(folder / "qmail" / "alias")
     alias.change("-d", alias.home)
     return users, alias
@@ -187,6 +189,7 @@ def test_the_same_deliveries(moved):
             events = model.deliver(address) if answer == 250 else []
             deferred.update(e[1].lower() for e in events if e[0] == "deferred")
             expected.update(as_found(token, e) for e in events if e[0] != "deferred")
+        assert len(wrong) < AT_ONCE, wrong
     assert wrong == {}
     assert {e[2] for e in expected if e[1] == "bounce"} == {SENDER}
     # every kind of delivery, often
