@@ -426,7 +426,7 @@ obey_maildir(struct instructions *in, const struct dot_qmail_line *line)
 		return INSTRUCTIONS_INBOX;
 	if (folder_open_beneath(&in->folder, in->home, path, &what) == -1)
 		return end(in, OUTCOME_DEFERRED, STATUS(4, 3, 5),
-		    "%.64s, line %u: %s %s", in->file.name, line->number, what,
+		    "%.64s, line %u: %s: %s", in->file.name, line->number, what,
 		    beneath_problem(errno));
 	return INSTRUCTIONS_MAILDIR;
 }

@@ -1,15 +1,16 @@
 #include "smtpd/stdio_session.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/clock.h"
 #include "io/log.h"
+#include "io/stdio.h"
 #include "smtpd/journal.h"
 #include "smtpd/stdio_commit.h"
-#include "smtpd/stdio_wire.h"
 
-enum { WHY_MAX = 512, INPUT_PIECE = 8 * 1024 };
+enum { WHY_MAX = 512, INPUT_PIECE = 8 * 1024, WRONG_MAX = 2 };
 
 /* --- questions --- */
 
@@ -21,6 +22,15 @@ tell_user(struct bytes user)
 
 	if (bytes_to_string(user, name, sizeof name))
 		setenv("TCPREMOTEINFO", name, 1);
+}
+
+/* Who guesses passwords waits: one second, two, then four each time. */
+static void
+slow_down(struct stdio_session *s)
+{
+	poll(NULL, 0, 1000 << s->n_wrong);
+	if (s->n_wrong < WRONG_MAX)
+		s->n_wrong++;
 }
 
 static void
@@ -38,6 +48,8 @@ ask_auth(struct stdio_session *s)
 
 	if (answer == PASSWORD_TRY_LATER)
 		log_text("%s", why);
+	if (answer == PASSWORD_NO)
+		slow_down(s);
 	if (answer == PASSWORD_YES)
 		tell_user(user);
 	smtp_server_answer_auth(&s->smtp, answers[answer], user);

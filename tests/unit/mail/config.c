@@ -670,6 +670,9 @@ static const struct bad bad[] = {
 	{ { { "listen local", "address", { "/a", "/b" } } },
 	    "f:1: the listener \"local\" wants one path of a Unix socket, such as "
 	    "\"/run/ampel/local\"\n" },
+	{ { { "listen local", "rules", { "/etc/tcp.smtp" } } },
+	    "f:1: the clients of listener \"local\" have no address: no rules apply to "
+	    "it\n" },
 	{ { { "listen local", "address", { "run/local" } } },
 	    "f:1: \"address\" wants addresses such as \"127.0.0.1:25\", "
 	    "\"[::1]:25\" or an absolute path (no host names), not \"run/local\"\n" },
