@@ -14,7 +14,7 @@ static const char rcpthosts_file[] = "control/rcpthosts";
 static const char more_file[] = "control/morercpthosts";
 static const char more_db_file[] = "control/morercpthosts.cdb";
 
-enum { SHOWN_MAX = 100, PREPEND_MAX = 64 };
+enum { SHOWN_MAX = 100, PREPEND_MAX = 300 };
 
 /* A line of virtualdomains. Of several for one key, the last counts. */
 struct virtual {
@@ -104,23 +104,33 @@ is_local(const struct domains *d, struct bytes domain)
 
 /* --- virtualdomains --- */
 
+/* It becomes part of a local part, and of the names of .qmail files. */
+static bool
+is_prepend(struct bytes text)
+{
+	return text.n <= PREPEND_MAX && printable_is(text) &&
+	    bytes_find(text, ' ') == text.n && bytes_find(text, '/') == text.n;
+}
+
 /* Why a line cannot be carried over, or NULL. */
 static const char *
 judge_virtual(const struct domains *d, const struct virtual *v)
 {
-	struct address address;
+	struct address address = { .domain = v->key };
 	bool           is_address = bytes_find(v->key, '@') < v->key.n;
 
 	if (is_address ? !address_parse(v->key, &address)
 	               : v->key.n > 0 && !is_domain(v->key))
 		return "is neither an address nor a domain that mail can be sent "
 		       "to: left out";
-	if (v->prepend.n > PREPEND_MAX || !printable_is(v->prepend) ||
-	    bytes_find(v->prepend, ' ') < v->prepend.n)
+	if (!is_prepend(v->prepend))
 		return "leads to what is no part of a name: left out";
-	if (is_local(d, is_address ? address.domain : v->key))
+	if (is_local(d, address.domain))
 		return "is of control/locals, which comes first: the line did "
 		       "nothing and is left out";
+	if (bytes_equal(address.domain, d->import->hostname))
+		return "is of control/me: Ampel takes mail for its hostname as for "
+		       "a local domain; the line is left out";
 	return NULL;
 }
 
