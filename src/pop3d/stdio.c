@@ -1,20 +1,19 @@
 #include "pop3d/stdio.h"
 
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "io/clock.h"
 #include "io/file.h"
 #include "io/log.h"
 #include "io/sandbox.h"
+#include "io/stdio.h"
 #include "mail/address.h"
 #include "pop3d/stdio_session.h"
-#include "pop3d/stdio_wire.h"
 #include "proto/qmail_control.h"
 
 enum {
@@ -38,8 +37,9 @@ static int
 refuse(const char *why, const char *what)
 {
 	log_text("%s%s", why, what);
-	stdio_send(BYTES("-ERR [SYS/PERM] mail server is not set up as it should be\r\n"),
-	    REFUSAL_MS);
+	stdio_write(BYTES("-ERR [SYS/PERM] mail server is not set up as it should be\r\n"),
+	    clock_monotonic_ms() + REFUSAL_MS);
+	stdio_linger();
 	return EXIT_MISUSE;
 }
 
@@ -118,14 +118,6 @@ find_mailbox(char path[PATH_MAX])
 
 /* --- the session --- */
 
-/* Opened below, a file would become standard output. */
-static bool
-has_standard_fds(void)
-{
-	return fcntl(STDIN_FILENO, F_GETFD) != -1 &&
-	    fcntl(STDOUT_FILENO, F_GETFD) != -1 && fcntl(STDERR_FILENO, F_GETFD) != -1;
-}
-
 /* What the daemon does, but for what a set-uid checkpassword needs. */
 static bool
 enter_sandbox(char *error, size_t size)
@@ -135,7 +127,6 @@ enter_sandbox(char *error, size_t size)
 		.may_gain_privileges = true,
 	};
 
-	signal(SIGPIPE, SIG_IGN);
 	return sandbox_enter(&sandbox, error, size);
 }
 
@@ -166,10 +157,8 @@ stdio_main(int argc, char **argv)
 	char               **checker;
 	int                  code;
 
-	if (!has_standard_fds())
-		return EXIT_MISUSE;
 	closefrom(STDERR_FILENO + 1);
-	if (!log_open_beside_client("ampel-pop3d"))
+	if (!stdio_begin() || !log_open_beside_client("ampel-pop3d"))
 		return EXIT_MISUSE;
 	code = parse_options(&o, argc, argv);
 	if (code != 0)

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -7,7 +8,6 @@
 #include "io/peer.h"
 #include "pop3d/journal.h"
 #include "pop3d/stdio_inside.h"
-#include "pop3d/stdio_wire.h"
 
 enum {
 	WHY_TEXT = 256,
@@ -28,6 +28,19 @@ left_ms(uint64_t deadline_ms)
 	return now_ms < deadline_ms ? (int)(deadline_ms - now_ms) : 0;
 }
 
+/* Whether something has come, or the other end is closed, in time. */
+static bool
+wait_readable(int socket, uint64_t deadline_ms)
+{
+	struct pollfd p = { .fd = socket, .events = POLLIN };
+	int           n;
+
+	do
+		n = poll(&p, 1, left_ms(deadline_ms));
+	while (n == -1 && errno == EINTR);
+	return n == 1;
+}
+
 /*
  * The program runs; takes the socket. The first word over it comes from the user's mailbox, so
  * the password was right. An end without one is the program's answer.
@@ -37,7 +50,7 @@ hear(struct stdio_session *s, struct login *l, struct checker_run *run, int sock
 {
 	const uint64_t deadline_ms = clock_monotonic_ms() + CHECKER_TIMEOUT_MS;
 
-	if (!stdio_wait_readable(socket, left_ms(deadline_ms)))
+	if (!wait_readable(socket, deadline_ms))
 		close(socket);
 	else if (stdio_drop_open(&s->drop, socket))
 		l->is_listed = true;

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "io/clock.h"
+#include "io/stdio.h"
 #include "pop3d/journal.h"
 #include "pop3d/stdio_inside.h"
-#include "pop3d/stdio_wire.h"
 
 enum {
 	TIMEOUT_MS = 10 * 60 * 1000, /* RFC 1939 section 3 */
@@ -15,12 +15,18 @@ enum {
 
 /* --- the client --- */
 
+static uint64_t
+deadline_ms(void)
+{
+	return clock_monotonic_ms() + TIMEOUT_MS;
+}
+
 /* False: he is gone. */
 static bool
 flush(struct stdio_session *s)
 {
 	struct bytes output = pop3_server_output(&s->pop3);
-	bool         is_sent = stdio_send(output, TIMEOUT_MS);
+	bool         is_sent = stdio_write(output, deadline_ms()) == STDIO_OK;
 
 	pop3_server_sent(&s->pop3, output.n);
 	if (!is_sent)
@@ -31,17 +37,22 @@ flush(struct stdio_session *s)
 static void
 receive(struct stdio_session *s)
 {
-	char    piece[4096];
-	size_t  room = pop3_server_room(&s->pop3);
-	ssize_t n = stdio_receive(
-	    piece, room < sizeof piece ? room : sizeof piece, TIMEOUT_MS);
+	char   piece[4096];
+	size_t room = pop3_server_room(&s->pop3);
+	size_t size = room < sizeof piece ? room : sizeof piece;
+	size_t n;
 
-	if (n > 0)
-		pop3_server_feed(&s->pop3, (struct bytes){ piece, (size_t)n });
-	else if (n == 0)
-		pop3_server_gone(&s->pop3);
-	else
+	switch (stdio_read(piece, size, deadline_ms(), &n)) {
+	case STDIO_OK:
+		pop3_server_feed(&s->pop3, (struct bytes){ piece, n });
+		break;
+	case STDIO_LATE:
 		pop3_server_timeout(&s->pop3);
+		break;
+	case STDIO_GONE:
+		pop3_server_gone(&s->pop3);
+		break;
+	}
 	explicit_bzero(piece, sizeof piece); /* it may have held a password */
 }
 

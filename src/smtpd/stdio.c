@@ -1,8 +1,6 @@
 #include "smtpd/stdio.h"
 
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +8,10 @@
 
 #include "io/clock.h"
 #include "io/log.h"
+#include "io/stdio.h"
 #include "smtpd/stdio_control.h"
 #include "smtpd/stdio_options.h"
 #include "smtpd/stdio_session.h"
-#include "smtpd/stdio_wire.h"
 
 /* As ampel.conf(5) has them, but for what qmail-smtpd has no bounds for. */
 enum {
@@ -44,36 +42,6 @@ say(struct bytes line)
 {
 	stdio_write(line, clock_monotonic_ms() + FAREWELL_MS);
 	stdio_linger();
-}
-
-/* --- the ground --- */
-
-/* What we open must not become one of the three, and be talked to by mistake. */
-static bool
-have_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd != -1 && fd <= STDERR_FILENO);
-	if (fd == -1)
-		return false;
-	close(fd);
-	return true;
-}
-
-/* What others may have left ignored or blocked. Programs that we start are waited for. */
-static void
-take_signals(void)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);
 }
 
 /* --- where we are --- */
@@ -224,9 +192,8 @@ stdio_main(int argc, char **argv)
 	static struct house house;
 	char                why[WHY_MAX];
 
-	if (!have_descriptors() || !log_open_beside_client("ampel-smtpd"))
+	if (!stdio_begin() || !log_open_beside_client("ampel-smtpd"))
 		return EXIT_TROUBLE;
-	take_signals();
 	if (stdio_options_parse(&house.options, argc, argv, why, sizeof why))
 		return serve(&house);
 	log_text("%s", why);

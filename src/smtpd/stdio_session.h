@@ -27,6 +27,7 @@ struct stdio_session {
 	struct message          message;
 	uint64_t                deadline_ms, end_ms;
 	unsigned                n_refusals;
+	unsigned                n_wrong; /* passwords */
 };
 
 /* From the greeting to its end. */

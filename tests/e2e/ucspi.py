@@ -1,6 +1,8 @@
 """The classic chain: tcpserver with rules, stunnel in its inetd mode, and a program behind them."""
 
 import contextlib
+import os
+import pwd
 import subprocess
 
 import certificates
@@ -19,11 +21,15 @@ class Chain:
     """
     argv: the program at the end, behind stunnel if tls. rules: in tcprules' form. env: all that there
     is. What is said on descriptor 2 is in log; stunnel, unless it is in the foreground, makes the
-    client of that.
+    client of that. account: all of them run as that one, by tcpserver's -u. before: words that
+    start tcpserver.
     """
 
-    def __init__(self, folder, argv, *, env, rules=":allow\n", tls=True, foreground="yes"):
+    def __init__(
+        self, folder, argv, *, env, rules=":allow\n", tls=True, foreground="yes", account=None, before=()
+    ):
         self.folder = folder
+        self.account = pwd.getpwnam(account) if account else None
         folder.mkdir(exist_ok=True)
         self.log = folder / "chain.log"
         self.port = free_port()
@@ -32,7 +38,10 @@ class Chain:
         self.write_rules(rules)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                ["tcpserver", "-HR", "-l0", "-x", folder / "rules.cdb", "127.0.0.1", str(self.port), *program],
+                [
+                    *before, "tcpserver", *self.identity(), "-HR", "-l0", "-x", folder / "rules.cdb",
+                    "127.0.0.1", str(self.port), *program,
+                ],  # fmt: skip
                 env={"PATH": "/usr/bin:/bin", **env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -41,11 +50,17 @@ class Chain:
             )
         assert wait_until(self.listens)
 
+    def identity(self):
+        return [f"-u{self.account.pw_uid}", f"-g{self.account.pw_gid}"] if self.account else []
+
     def write_rules(self, text):
         compile_rules(self.folder, text)
 
     def behind_stunnel(self, argv, foreground):
         certificate, key = certificates.make(self.folder)
+        if self.account:  # stunnel's key, and its log
+            for path in (key, self.folder):
+                os.chown(path, self.account.pw_uid, self.account.pw_gid)
         name = str(argv[0]).rpartition("/")[2]
         conf = self.folder / "stunnel.conf"
         conf.write_text(

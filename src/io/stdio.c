@@ -1,15 +1,55 @@
-#include "smtpd/stdio_wire.h"
+#include "io/stdio.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdbool.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/clock.h"
 
 enum { LINGER_MS = 2 * 1000, LINGER_BYTES = 1024 * 1024 };
+
+/* --- the ground --- */
+
+/* What we open later must not become one of the three, and be talked to by mistake. */
+static bool
+fill_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd != -1 && fd <= STDERR_FILENO);
+	if (fd == -1)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* Programs that we start are waited for. */
+static void
+take_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+bool
+stdio_begin(void)
+{
+	take_signals();
+	return fill_descriptors();
+}
+
+/* --- reading and writing --- */
 
 /* OK: it can be tried now. */
 static enum stdio_result
