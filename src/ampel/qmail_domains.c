@@ -14,7 +14,7 @@ static const char rcpthosts_file[] = "control/rcpthosts";
 static const char more_file[] = "control/morercpthosts";
 static const char more_db_file[] = "control/morercpthosts.cdb";
 
-enum { SHOWN_MAX = 100, PREPEND_MAX = 64 };
+enum { SHOWN_MAX = 100, PREPEND_MAX = 300 };
 
 /* A line of virtualdomains. Of several for one key, the last counts. */
 struct virtual {
@@ -104,23 +104,33 @@ is_local(const struct domains *d, struct bytes domain)
 
 /* --- virtualdomains --- */
 
+/* It becomes part of a local part, and of the names of .qmail files. */
+static bool
+is_prepend(struct bytes text)
+{
+	return text.n <= PREPEND_MAX && printable_is(text) &&
+	    bytes_find(text, ' ') == text.n && bytes_find(text, '/') == text.n;
+}
+
 /* Why a line cannot be carried over, or NULL. */
 static const char *
 judge_virtual(const struct domains *d, const struct virtual *v)
 {
-	struct address address;
+	struct address address = { .domain = v->key };
 	bool           is_address = bytes_find(v->key, '@') < v->key.n;
 
 	if (is_address ? !address_parse(v->key, &address)
 	               : v->key.n > 0 && !is_domain(v->key))
 		return "is neither an address nor a domain that mail can be sent "
 		       "to: left out";
-	if (v->prepend.n > PREPEND_MAX || !printable_is(v->prepend) ||
-	    bytes_find(v->prepend, ' ') < v->prepend.n)
+	if (!is_prepend(v->prepend))
 		return "leads to what is no part of a name: left out";
-	if (is_local(d, is_address ? address.domain : v->key))
+	if (is_local(d, address.domain))
 		return "is of control/locals, which comes first: the line did "
 		       "nothing and is left out";
+	if (bytes_equal(address.domain, d->import->hostname))
+		return "is of control/me: Ampel takes mail for its hostname as for "
+		       "a local domain; the line is left out";
 	return NULL;
 }
 
@@ -285,6 +295,36 @@ read_more(struct domains *d)
 	}
 }
 
+static bool
+is_accepted(const struct domains *d, struct bytes domain)
+{
+	bool is = table_find(&d->accepted.by_name, domain) != NULL;
+
+	for (size_t at = 1; !is && at < domain.n; at++)
+		is = domain.p[at] == '.' &&
+		    table_find(&d->accepted.by_name, bytes_from(domain, at));
+	return is;
+}
+
+/* What a line of virtualdomains is about, without the user of "user@domain". */
+static struct bytes
+domain_of(const struct virtual *v)
+{
+	size_t at = bytes_find_last(v->key, '@');
+
+	return at < v->key.n ? bytes_from(v->key, at + 1) : v->key;
+}
+
+/* Not ours, in the midst of what is; but strangers could send there. */
+static void
+relay_exceptions(struct domains *d)
+{
+	for (const struct virtual *v = d->first; v != NULL; v = v->next)
+		if (v->prepend.n == 0 && v->key.n > 0 &&
+		    is_accepted(d, domain_of(v)))
+			qmail_names_add(d->import, &d->relayed, domain_of(v));
+}
+
 static void
 read_rcpthosts(struct domains *d)
 {
@@ -303,23 +343,13 @@ read_rcpthosts(struct domains *d)
 	}
 	accept_list(d, rcpthosts_file, text);
 	read_more(d);
+	relay_exceptions(d);
 	qmail_report_add(&import->carried, rcpthosts_file, 0,
 	    "%zu domains, of which %zu are not delivered here (relay_domains)",
 	    d->accepted.n, d->relayed.n);
 }
 
 /* --- what is now other than it was --- */
-
-static bool
-is_accepted(const struct domains *d, struct bytes domain)
-{
-	bool is = table_find(&d->accepted.by_name, domain) != NULL;
-
-	for (size_t at = 1; !is && at < domain.n; at++)
-		is = domain.p[at] == '.' &&
-		    table_find(&d->accepted.by_name, bytes_from(domain, at));
-	return is;
-}
 
 static void
 compare_domain(const struct domains *d, const char *file, struct bytes domain)
@@ -344,10 +374,7 @@ compare(const struct domains *d)
 		compare_domain(d, locals_file, import->locals.v[i]);
 	for (const struct virtual *v = d->first; v && !d->is_open; v = v->next)
 		if (v->prepend.n > 0)
-			compare_domain(d, virtual_file, bytes_from(v->key,
-			    bytes_find(v->key, '@') < v->key.n
-			        ? bytes_find_last(v->key, '@') + 1
-			        : 0));
+			compare_domain(d, virtual_file, domain_of(v));
 	if (!is_local(d, import->hostname))
 		qmail_report_add(&d->import->left, locals_file, 0,
 		    "does not have \"%.*s\": Ampel takes mail for its own "

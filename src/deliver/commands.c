@@ -233,7 +233,8 @@ finish(struct command *c, struct child_end end)
 	command_ended     *ended = c->ended;
 	void              *context = c->context;
 	char               room[COMMAND_TEXT + 64];
-	struct buf         b = { .p = room, .cap = sizeof room, .max = sizeof room };
+	struct buf         b = { .p = room, .cap = sizeof room,
+		.max = sizeof room - 1 };
 	struct command_end answer = { .result = COMMAND_DEFERRED };
 
 	if (c->state == RUNNING && end.exited)

@@ -33,13 +33,6 @@ forward_finish(struct forward *f)
 	buf_finish(&f->targets);
 }
 
-void
-forward_clear(struct forward *f)
-{
-	buf_clear(&f->targets);
-	f->n = 0;
-}
-
 /* text, or text@hostname when it has no domain. */
 static bool
 parse(struct bytes text, struct bytes hostname, struct buf *whole,
@@ -57,9 +50,9 @@ bool
 forward_add(struct forward *f, struct bytes text, struct bytes hostname)
 {
 	char           room[2][ADDRESS_MAX + 1];
-	struct buf     whole = { .p = room[0], .cap = ADDRESS_MAX,
+	struct buf     whole = { .p = room[0], .cap = ADDRESS_MAX + 1,
 		.max = ADDRESS_MAX };
-	struct buf     canonical = { .p = room[1], .cap = ADDRESS_MAX,
+	struct buf     canonical = { .p = room[1], .cap = ADDRESS_MAX + 1,
 		.max = ADDRESS_MAX };
 	struct address address;
 
@@ -82,7 +75,7 @@ static enum presence
 has_file(const struct forward_owner *o, const char *end)
 {
 	char         room[EXT_BYTES], name[256];
-	struct buf   ext = { .p = room, .cap = EXT_BYTES, .max = EXT_BYTES };
+	struct buf   ext = { .p = room, .cap = EXT_BYTES, .max = EXT_BYTES - 1 };
 	struct bytes matched;
 	struct stat  st;
 	unsigned     step = 0;
@@ -104,7 +97,8 @@ static void
 add_owner(struct buf *b, const struct forward_owner *o, bool is_verp)
 {
 	char           room[ADDRESS_MAX + 1];
-	struct buf     base = { .p = room, .cap = ADDRESS_MAX, .max = ADDRESS_MAX };
+	struct buf     base = { .p = room, .cap = ADDRESS_MAX + 1,
+		.max = ADDRESS_MAX };
 	struct address address;
 
 	buf_addf(&base, "%.*s-owner%s@%.*s", BYTES_ARG(o->local),

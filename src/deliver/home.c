@@ -118,7 +118,7 @@ try_file(int home, struct home_qmail *file, struct buf *content,
 	}
 	if (problem == NULL)
 		return HOME_FILE_FOUND;
-	snprintf(why, HOME_TEXT, "%.64s %s", file->name, problem);
+	snprintf(why, HOME_TEXT, "%.64s: %s", file->name, problem);
 	return HOME_FILE_UNUSABLE;
 }
 

@@ -87,7 +87,7 @@ mbox_open(int home, struct bytes path, struct mbox_problem *problem)
 	text = fd == -1 ? beneath_problem(errno) : distrust(fd, &st);
 	if (text == NULL)
 		return fd;
-	snprintf(problem->text, MBOX_TEXT, "%.*s %s",
+	snprintf(problem->text, MBOX_TEXT, "%.*s: %s",
 	    BYTES_ARG(bytes_first(path, NAME_BYTES)), text);
 	if (fd != -1)
 		close(fd);
@@ -114,7 +114,7 @@ append(int mbox, int body, uint64_t size_bytes, const struct trace *trace)
 {
 	/* one message at a time, in one thread */
 	static char    piece[PIECE_BYTES], room[ROOM_BYTES];
-	struct buf     b = { .p = room, .cap = ROOM_BYTES, .max = ROOM_BYTES };
+	struct buf     b = { .p = room, .cap = ROOM_BYTES, .max = ROOM_BYTES - 1 };
 	struct quoting quoting = { .held = 0 };
 	int            error = 0;
 

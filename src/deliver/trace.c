@@ -14,7 +14,7 @@ static void
 make_line(char line[TRACE_LINE], const char *before, struct bytes text,
     const char *after)
 {
-	struct buf b = { .p = line, .cap = TRACE_LINE, .max = TRACE_LINE };
+	struct buf b = { .p = line, .cap = TRACE_LINE, .max = TRACE_LINE - 1 };
 
 	buf_add_string(&b, before);
 	printable_add(&b, text, ADDRESS_BYTES);

@@ -105,13 +105,17 @@ read_passwd(struct reader *r)
 	end_file(r, &file);
 }
 
-/* People of this host. A home that we may not look into counts as there. */
+/*
+ * People of this host whose names can be delivered to. A home that we may not look into counts as
+ * there.
+ */
 static bool
 is_person(const struct passwd *user)
 {
 	struct stat st;
 
-	if (user->pw_uid < SYSTEM_UID_MIN || user->pw_uid > SYSTEM_UID_MAX)
+	if (user->pw_uid < SYSTEM_UID_MIN || user->pw_uid > SYSTEM_UID_MAX ||
+	    !passwd_name_is_valid(bytes_of(user->pw_name)))
 		return false;
 	if (stat(user->pw_dir, &st) == -1)
 		return errno == EACCES;

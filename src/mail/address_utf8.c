@@ -254,7 +254,6 @@ add_plain(struct buf *b, struct bytes plain)
 bool
 address_add_suffixed(struct buf *b, const struct address *a, struct bytes suffix)
 {
-	char       room[ADDRESS_MAX];
 	struct buf plain;
 	bool       is_address;
 
@@ -262,10 +261,8 @@ address_add_suffixed(struct buf *b, const struct address *a, struct bytes suffix
 		address_add_canonical(b, a);
 		return true;
 	}
-	if (a->local.n > sizeof room) /* not from our parser */
-		return false;
 	buf_init(&plain, ADDRESS_MAX * 2);
-	buf_add_bytes(&plain, a->is_quoted ? unquote(a->local, room) : a->local);
+	address_add_plain_local(&plain, a);
 	buf_add_char(&plain, '@');
 	address_add_canonical_domain(&plain, a);
 	buf_add_bytes(&plain, suffix);

@@ -124,7 +124,7 @@ find_user(const struct search *s, struct bytes prefix, struct bytes local)
 
 /*
  * The mailbox of a user itself. With .qmail files a tag counts for nothing: it stands in LOCAL
- * alone.
+ * alone, unless that would hold a '/'.
  */
 static bool
 take_user(struct search *s, const struct user_entry *user, struct bytes tag)
@@ -135,7 +135,8 @@ take_user(struct search *s, const struct user_entry *user, struct bytes tag)
 	s->route->user = user->name;
 	s->route->is_qmail = s->d->is_qmail;
 	if (s->d->is_qmail)
-		s->route->local = copy(s, s->local);
+		s->route->local =
+		    copy(s, s->local.n > 0 ? s->local : user->name);
 	else if (tag.n > 0)
 		s->route->extension = copy(s, tag);
 	return true;

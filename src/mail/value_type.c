@@ -379,26 +379,12 @@ explain_listener(struct bytes text, unsigned line, struct arena *arena,
 
 /* --- places of the network --- */
 
-/*
- * Whether it holds more than any organisation's own hosts. 10.0.0.0/8 and fc00::/7
- * are the widest that do not; an IPv6 network may also span all of IPv4.
- */
-static bool
-is_open(const struct network *net)
-{
-	static const uint8_t ipv4[16] = { [10] = 0xff, [11] = 0xff };
-
-	if (network_is_ipv4(net->address) && net->bits >= 96)
-		return net->bits < 96 + 8;
-	return net->bits < 7 || network_contains(net, ipv4);
-}
-
 static bool
 parse_inside(struct bytes text, void *out)
 {
 	struct network net;
 
-	if (!network_parse(text, &net) || is_open(&net))
+	if (!network_parse(text, &net) || network_is_wide(&net))
 		return false;
 	*(struct network *)out = net;
 	return true;

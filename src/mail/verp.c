@@ -5,7 +5,7 @@
 
 enum { LOCAL_MAX = 1024 };
 
-/* Base and end lie behind each other. */
+/* All of it when it does not end so. */
 static struct bytes
 without_end(struct bytes path)
 {

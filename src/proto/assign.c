@@ -203,12 +203,15 @@ find_record(const struct constant_db *db, struct bytes key, struct bytes *data)
 {
 	char       room[1 + DIRECTORY_USER_MAX + 1]; /* it cannot grow */
 	struct buf b = { .p = room, .cap = sizeof room, .max = sizeof room - 1 };
+	bool       is_exact = bytes_start(key, BYTES("="));
 
+	if (!is_exact && !bytes_start(key, BYTES("+")))
+		return false;
 	buf_add_char(&b, '!');
 	buf_add_bytes(&b, bytes_from(key, 1));
-	if (bytes_start(key, BYTES("=")))
+	if (is_exact)
 		buf_add_char(&b, '\0');
-	return key.n > 0 && !b.failed && constant_db_find(db, buf_bytes(&b), data);
+	return !b.failed && constant_db_find(db, buf_bytes(&b), data);
 }
 
 static bool

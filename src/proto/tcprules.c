@@ -28,8 +28,14 @@ names_ask(struct bytes key)
  * it counts.
  */
 static void
-check_key(struct bytes key, struct arena *arena, struct mistakes *mistakes)
+check_key(struct bytes key, struct bytes variables, struct arena *arena,
+    struct mistakes *mistakes)
 {
+	bool is_for_strangers = key.n == 0 || bytes_equal(key, BYTES("="));
+
+	if (is_for_strangers && tcprules_may_relay(variables))
+		mistakes_add(mistakes, arena, 0, "\"%.*s\" %s", BYTES_ARG(key),
+		    TCPRULES_OPEN_RELAY);
 	if (bytes_find(key, '/') < key.n)
 		mistakes_add(mistakes, arena, 0,
 		    "the rule of \"%.*s\" never counts: tcprules knows no CIDR; "
@@ -54,7 +60,7 @@ read_db(struct tcprules *r, struct bytes content, struct arena *arena,
 		snprintf(where, sizeof where, "the rule of \"%.*s\": ",
 		    BYTES_ARG(bytes_first(key, SHOWN)));
 		r->needs_name |= names_ask(key);
-		check_key(key, arena, mistakes);
+		check_key(key, data, arena, mistakes);
 		tcprules_check_variables(data, 0, where, arena, mistakes);
 	}
 }
@@ -326,6 +332,16 @@ tcprules_size(const struct tcprules_answer *answer, uint64_t *out_bytes)
 
 	return tcprules_variable(answer, BYTES("DATABYTES"), &value) &&
 	    number_parse(value, UINT64_MAX, out_bytes);
+}
+
+bool
+tcprules_may_relay(struct bytes variables)
+{
+	const struct tcprules_answer answer = { .variables = variables };
+	struct bytes                 value;
+
+	return !denies(variables) &&
+	    tcprules_variable(&answer, BYTES("RELAYCLIENT"), &value);
 }
 
 void

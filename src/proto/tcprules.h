@@ -38,8 +38,8 @@ struct tcprules {
 
 /*
  * Text or cdb, found out from the content, which must live as long, as must the arena. Every
- * broken line is a mistake, as is a DATABYTES that is no number; variables that mean nothing here are
- * none.
+ * broken line is a mistake, as is a DATABYTES that is no number, and RELAYCLIENT for strangers; variables
+ * that mean nothing here are none.
  */
 void tcprules_read(struct tcprules *r, struct bytes content, struct arena *arena,
     struct mistakes *mistakes);

@@ -27,6 +27,14 @@ struct tcprule {
 	struct bytes      variables; /* in the form of the cdb: "D\0" and "+NAME=value\0" */
 };
 
+/* Said of an address behind its quotes. */
+#define TCPRULES_OPEN_RELAY \
+	"is for strangers, and RELAYCLIENT would make an open relay; expected only " \
+	"hosts of your own"
+
+/* Whether who comes in by a rule may send to everywhere. */
+bool tcprules_may_relay(struct bytes variables);
+
 void tcprules_read_text(struct tcprules *r, struct bytes content,
     struct arena *arena, struct mistakes *mistakes);
 

@@ -214,6 +214,25 @@ read_variables(struct reader *r, struct tcprule *rule, bool denies, struct bytes
 
 /* --- a line --- */
 
+/* More clients than anybody has hosts of his own. */
+static bool
+is_for_strangers(const struct tcprule *rule)
+{
+	switch (rule->kind) {
+	case TCPRULE_ANYBODY:
+	case TCPRULE_NAMED:
+		return true;
+	case TCPRULE_OCTETS:
+		return rule->octets == 1 && rule->from[0] != rule->to[0];
+	case TCPRULE_NETWORK:
+		return network_is_wide(&rule->network);
+	case TCPRULE_NAME:
+	case TCPRULE_DOMAIN:
+		break;
+	}
+	return false;
+}
+
 /* "allow" or "deny" at the front of text. */
 static size_t
 instruction_length(struct bytes text)
@@ -261,6 +280,8 @@ read_rule(struct reader *r, struct bytes line)
 	    !read_variables(r, rule, text.p[0] == 'd',
 	        bytes_from(text, instruction_length(text))))
 		return;
+	if (is_for_strangers(rule) && tcprules_may_relay(rule->variables))
+		fail(r, bytes_first(line, colon), TCPRULES_OPEN_RELAY);
 	*r->end = rule;
 	r->end = &rule->next;
 	r->rules->n++;

@@ -5,6 +5,8 @@ all that the list has beyond what it says of every site.
 """
 
 import os
+import random
+import re
 import shutil
 import subprocess
 
@@ -57,6 +59,15 @@ class Site:
         text = self.conf.read_text().partition("\nlisten ")[0]
         return [line for line in text.splitlines() if line and line[0] != "#"]
 
+    def check(self):
+        """ampel check is content; what it warned of."""
+        self.conf.write_text(f'root = "{self.folder}/root"\n{self.conf.read_text()}')
+        done = subprocess.run(
+            [STAGE / "bin" / "ampel", "-c", self.conf, "check"], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stderr
+
     def beside(self, name):
         return (self.conf.parent / name).read_text()
 
@@ -101,15 +112,36 @@ SITES = {
             SAID["hostname"],
         ],
     ),
+    "a virtual hostname": (
+        {
+            **ME,
+            "control/locals": "a.example\n",
+            "control/virtualdomains": "mx.example.org:jo\na@mx.example.org:jo\n.example.org:jo\n",
+            "control/rcpthosts": "a.example\n.example.org\n",
+        },
+        ['domains = { "a.example" }'],
+        [
+            *(
+                f'control/virtualdomains:{n}: "{key}" is of control/me: Ampel takes mail for its hostname as for a local domain; the line is left out'
+                for n, key in ((1, "mx.example.org"), (2, "a@mx.example.org"))
+            ),
+            SAID["hostname"],
+        ],
+    ),
     "no rcpthosts": ({**ME, "control/rcpthosts": None}, ['domains = { "mx.example.org" }'], [SAID["rcpthosts"]]),
     "relay domains": (
         {
             **ME,
-            "control/rcpthosts": "mx.example.org\nFar.example\n.far.example\nv.example\nfar.example\n-bad\n",
-            "control/virtualdomains": "v.example:joe\n",
+            "control/rcpthosts": "mx.example.org\nFar.example\n.far.example\nv.example\n.v.example\nfar.example\n-bad\n",
+            "control/virtualdomains": "v.example:joe\n.v.example:jo\nx.v.example:\nout@v.example:\nx.y.example:\n",
         },
-        ['relay_domains = { "far.example", ".far.example" }'],
-        ['control/rcpthosts:6: "-bad" is no domain that mail can be sent to: left out'],
+        # what is an exception goes on to others; of v.example only what is not out
+        [
+            "relay_domains = {",
+            *(f'        "{name}",' for name in ("far.example", ".far.example", "x.v.example", "v.example")),
+            "}",
+        ],
+        ['control/rcpthosts:7: "-bad" is no domain that mail can be sent to: left out'],
     ),
     "morercpthosts.cdb": (
         {**ME, "control/morercpthosts.cdb": cdb([(b"more.example", b""), (b".more.example", b"")])},
@@ -237,7 +269,7 @@ def test_virtualdomains(site):
         {
             **ME,
             "control/virtualdomains": "# c\nV.example:joe\n.s.example:lists\n\nx.s.example:\nInfo@p.example:joe-info\n:rest\n"
-            "v.example:jim\nnocolon\nmx.example.org:jo\na@mx.example.org:jo\na b:c\nw.example:a b\n",
+            "v.example:jim\nnocolon\nmx.example.org:jo\na@mx.example.org:jo\na b:c\nw.example:a b\nw.example:../x\n",
             "control/rcpthosts": "mx.example.org\nv.example\n.s.example\np.example\n",
         }
     )
@@ -250,6 +282,7 @@ def test_virtualdomains(site):
         f'{file}:11: "a@mx.example.org" {did_nothing}',
         f'{file}:12: "a b" is neither an address nor a domain that mail can be sent to: left out',
         f'{file}:13: "w.example" leads to what is no part of a name: left out',
+        f'{file}:14: "w.example" leads to what is no part of a name: left out',
         f"{file}: the line without a key makes every domain ours: strangers could send to those of control/rcpthosts alone, now they can to all",
     ]
     assert site.beside("virtualdomains") == "v.example:jim\n.s.example:lists\nx.s.example:\ninfo@p.example:joe-info\n:rest\n"
@@ -472,16 +505,10 @@ def test_without_rules(site):
 
 def test_it_passes_check(site):
     """With the accounts of this host; all that a site has at once."""
-    files = {}
-    for more, _, _ in SITES.values():
-        files |= more
-    site.write({**files, "users/assign": "=jo:jo:1001:1001:/nowhere:::\n.\n", "control/virtualdomains": "v.example:jo\n", "tcp.smtp": RULES})
+    site.write({**all_files(), "users/assign": "=jo:jo:1001:1001:/nowhere:::\n.\n"})
     site.imported()
-    root = f'root = "{site.folder}/root"\n'
-    site.conf.write_text(root + site.conf.read_text())
-    done = subprocess.run([STAGE / "bin" / "ampel", "-c", site.conf, "check"], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert all(": warning: " in line or ": note: " in line for line in done.stderr.splitlines()), done.stderr
+    warned = site.check()
+    assert all(": warning: " in line or ": note: " in line for line in warned.splitlines()), warned
 
 
 def test_it_is_only_shown(site):
@@ -532,6 +559,46 @@ def test_what_is_no_file(site):
         f"control/databytes: {nothing}",
         "control/real: is not of qmail itself but of a patch or a script: nothing of it is carried over",
     ]
+
+
+def damage(content, chance):
+    """Some bytes more, fewer or others."""
+    content = bytearray(content.encode() if isinstance(content, str) else content)
+    for _ in range(chance.choice((0, 1, 2, 8))):
+        at = chance.randrange(len(content) + 1)
+        kind = chance.randrange(4)
+        if kind == 0:
+            content[at : at + 1] = bytes([chance.randrange(256)])
+        elif kind == 1:
+            content[at:at] = bytes([chance.choice(b'\n:=,"\0-+.@#[]/0')])
+        elif kind == 2:
+            del content[at : at + chance.randrange(9)]
+        else:
+            content[at:at] = content[: chance.randrange(40)]
+    return bytes(content)
+
+
+def all_files():
+    files = {}
+    for more, _, _ in SITES.values():
+        files |= {name: content for name, content in more.items() if content is not None}
+    jo = b"jo\x001001\x001001\0/nowhere\0\0\0"
+    files |= {"users/cdb": cdb([(b"!jo\0", jo), (b"!jo-", jo)]), "users/assign": ASSIGN.format(home="/nowhere") + BROKEN}
+    return files | {"control/virtualdomains": "v.example:jo\n.s.example:jo\ne.s.example:\na@b.example:jo\n:x\n", "tcp.smtp": RULES}
+
+
+def test_damaged_files(site):
+    """Whatever they hold: what is written passes check, and what is printed is printable."""
+    chance, files = random.Random(6), all_files()
+    for _ in range(40):
+        for part in ("control", "users"):
+            shutil.rmtree(site.qmail / part, ignore_errors=True)
+        damaged = {name: damage(content, chance) for name, content in files.items() if chance.random() < 0.8}
+        site.write({**damaged, "control/me": files["control/me"]})
+        done = site.run("--force")
+        assert done.returncode == 0, done
+        assert re.fullmatch(r"[\n -~]*", done.stdout + done.stderr), done
+        site.check()
 
 
 def test_long_lists_are_cut(site):

@@ -4,17 +4,21 @@ careful site had; what is taken further here than there, its test says.
 """
 
 import os
-import smtplib
 
 import pytest
 
 import login
+import maildir
+import processes
+from host_user import HostUser
 from login import Session
 from mx import STALL
 from server import id_in, wait_until
+from stdio import Site, cdb_make
 from test_dns import lookup
 from test_inject import MESSAGE, Caller, envelope, succeed
 from test_remote import mx  # noqa: F401
+from test_stdio_smtp import login as authenticate
 from wire import Wire
 from zones import Zones
 
@@ -84,6 +88,23 @@ def test_relay_probes(new_server):
         wire.begin()
         wire.expect(250, "RCPT TO:<alice%mx.example@elsewhere.example>")
         wire.expect(550, f"RCPT TO:<{PROBES[0]}>")  # of that name there is nobody
+
+
+def test_morercpthosts_usable_after_a_failed_auth(tmp_path):
+    """The database's descriptor is not the checker's."""
+    site = Site(tmp_path)
+    cdb_make(site.control_folder / "morercpthosts.cdb", ["more.example"])
+    checker = site.script("checker", 'test "$(head -c 5 <&3)" = alice')
+    with site.session(policy="smtps", checker=(checker,)) as wire:
+        wire.hello()
+        for _ in range(3):
+            assert authenticate(wire, "mallory", "guess").code == 535
+        assert authenticate(wire, "alice", "word").code == 235
+        wire.expect(250, "MAIL FROM:<a@b.example>")
+        wire.expect(250, "RCPT TO:<joe@more.example>")
+    with site.session() as wire:
+        wire.begin("joe@more.example")
+        wire.expect(550, "RCPT TO:<joe@less.example>")
 
 
 # ---- remote ----
@@ -200,6 +221,88 @@ def test_verp(new_server):
     assert set(by_path) == {b"<list-alice=mx.example@mx.example>", b"<>"}
     assert b"gone@mx.example" in by_path[b"<>"].body
     assert is_empty(server)
+
+
+# ---- local ----
+
+JOE, ANN = "ampelqjoe", "ampelqann"
+as_root_of_users = pytest.mark.skipif(os.geteuid() != 0, reason="makes users of this host")
+
+
+@pytest.fixture(scope="module")
+def host(module_server):
+    """Users of this host; JOE has a .qmail file, ANN a Maildir."""
+    server = module_server(users=(), settings={"users": "system"})
+    people = []
+    try:
+        people += [HostUser(name, server.folder) for name in (JOE, ANN)]
+        yield server.start(add_users=False)
+    finally:
+        server.stop()
+        for user in people:
+            user.remove()
+
+
+class Home:
+    def __init__(self, server, name):
+        self.folder = server.folder / name
+
+    def give(self, path, mode):
+        owner = self.folder.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+        path.chmod(mode)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+        self.give(self.folder / name, 0o600)
+
+    def make_maildir(self, name):
+        for path in [self.folder / name / part for part in ("", "tmp", "new", "cur")]:
+            path.mkdir()
+            self.give(path, 0o700)
+
+    def mail(self, folder="Maildir", n=1):
+        """Exactly n messages."""
+        wait_until(lambda: len(maildir.files(self.folder / folder)) >= n)
+        return len(maildir.files(self.folder / folder)) == n
+
+
+@as_root_of_users
+def test_program_exit_99(host):
+    """It is done: of the lines behind it none is obeyed, those before it are, the forward too."""
+    joe, ann = Home(host, JOE), Home(host, ANN)
+    joe.make_maildir("first")
+    joe.make_maildir("second")
+    joe.write(".qmail", f"&{ANN}@mx.example\n./first/\n|exit 99\n./second/\n|touch third\n")
+    ident = hand_in(host, f"{JOE}@mx.example")
+    assert is_empty(host), host.log()[-3000:]
+    host.wait_for_log("ev=delivered", f"id={ident}")
+    assert joe.mail("first") and ann.mail()
+    (line,) = host.log_lines("ev=forward", f"id={ident}")
+    assert f"rcpt=<{JOE}@mx.example>" in line
+    new = line.partition("new=")[2].split()[0]
+    for one in (ident, new):  # whoever asks for the one hears of the other
+        told = host.must("why", one, "--log", str(host.log_path))
+        assert f"went on from <{JOE}@mx.example>, as message {new}, from <sender@client.example>" in told
+    assert joe.mail("second", 0) and not (joe.folder / "third").exists()
+
+
+@as_root_of_users
+def test_process_group_for_zap(host):
+    """A program of a .qmail file ends with its children, and its message is not lost."""
+    joe = Home(host, JOE)
+    joe.write(".qmail", "|trap '' TERM; sleep 1000 & echo $$ $! > pids.new; mv pids.new pids; wait; sleep 1000\n")
+    ident = hand_in(host, f"{JOE}@mx.example")
+    assert wait_until((joe.folder / "pids").exists), host.log()[-3000:]
+    pids = [int(pid) for pid in (joe.folder / "pids").read_text().split()]
+    assert len(pids) == 2 and all(map(processes.is_running, pids))
+    host.must("zap", "send")
+    assert wait_until(lambda: not any(map(processes.is_running, pids)))
+    joe.write(".qmail", "./Maildir/\n")
+    host.must("start", "send")
+    assert joe.mail()
+    assert is_empty(host)
+    assert not host.log_lines("ev=failed", f"id={ident}")
 
 
 @as_root

@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import smtplib
-import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -24,20 +25,33 @@ from server import Server, make_folder, wait_until
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 ACCOUNTS = 6
+ALIAS_UID = 64998  # no person's, as Debian's qmail has it
 AT_ONCE = 40  # recipients of a message; what becomes of each message is compared
 DELIVERY_SECONDS = 60
+MEMORY, MEMORY_NEEDED = "/dev/shm", 2 * 1024**3
 DEFERRED = "Ampel defers mail for it"
 CODES = {250: "2.1.5", 550: "5.1.1", "relay": "5.7.1"}
 
 
-def make_accounts(folder):
-    users = [HostUser(f"ampelq{n}", folder) for n in range(ACCOUNTS)]
-    alias = HostUser("ampelqalias", folder)
+def make_site_folder():
+    """In memory where there is room: some disks take longer to forget 7,000 files than all the rest."""
+    if "AMPEL_TEST_DIR" in os.environ or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+        return make_folder("ampel-qmail-")
+    folder = Path(tempfile.mkdtemp(prefix="ampel-qmail-", dir=MEMORY))
+    folder.chmod(0o755)
+    return folder
+
+
+def make_accounts(folder, made):
+    """Those of users, and at the end alias; made grows by each."""
+    for name in [*(f"ampelq{n}" for n in range(ACCOUNTS)), "ampelqalias"]:
+        made.append(HostUser(name, folder))
+    alias = made[-1]
+    alias.change("-u", ALIAS_UID)
     (folder / "qmail").mkdir()
     (folder / "homes").mkdir()
     alias.home = alias.home.rename(folder / "qmail" / "alias")
     alias.change("-d", alias.home)
-    return users, alias
 
 
 def known(account):
@@ -48,11 +62,13 @@ def known(account):
 @pytest.fixture(scope="module")
 def moved():
     """(site, server, mx, the list of the import) of a host whose ampel.conf was made by the import."""
-    folder = make_folder("ampel-qmail-")
-    users, alias = make_accounts(folder)
+    folder = make_site_folder()
+    accounts = []
     mx = MX()
     server = Server(folder, users=())
     try:
+        make_accounts(folder, accounts)
+        *users, alias = accounts
         site = Site(
             folder / "qmail", folder / "homes", {a.name: known(a) for a in users}, known(alias), f"{mx.address}:{mx.port}"
         )
@@ -65,7 +81,7 @@ def moved():
     finally:
         server.kill_all()
         mx.close()
-        for account in (*users, alias):
+        for account in accounts:
             account.remove()
         if not os.environ.get("AMPEL_TEST_KEEP"):
             shutil.rmtree(folder)
@@ -92,8 +108,8 @@ def test_what_is_not_carried_over(moved):
         "control/virtualdomains",
         "users of this host",
         "users/assign",
-        str(site.folder / "tcp.smtp"),
         "control/databytes",
+        str(site.folder / "tcp.smtp"),
         "qmail-start",
         "conf-break",
         "passwords",
@@ -187,6 +203,7 @@ def test_the_same_deliveries(moved):
             events = model.deliver(address) if answer == 250 else []
             deferred.update(e[1].lower() for e in events if e[0] == "deferred")
             expected.update(as_found(token, e) for e in events if e[0] != "deferred")
+        assert len(wrong) < AT_ONCE, wrong
     assert wrong == {}
     assert {e[2] for e in expected if e[1] == "bounce"} == {SENDER}
     # every kind of delivery, often

@@ -15,9 +15,9 @@ VARIABLES = ("RELAYCLIENT", "DATABYTES")
 
 
 def write_rules(variables):
-    """The value of the setting: a file that gives everybody these variables."""
+    """The value of the setting: a file that gives our clients these variables."""
     with tempfile.NamedTemporaryFile("w", prefix="ampel-rules-", dir="/var/tmp", delete=False) as rules:
-        rules.write(":allow" + "".join(f',{name}="{value}"' for name, value in variables) + "\n")
+        rules.write("127.:allow" + "".join(f',{name}="{value}"' for name, value in variables) + "\n")
     path = Path(rules.name)
     path.chmod(0o644)
     return path

@@ -120,30 +120,30 @@ test_unusable_files(void **state)
 	(void)state;
 	put(".qmail-group", "a@b\n", 0620);
 	expect_unusable("group",
-	    ".qmail-group may be written by its group or others");
+	    ".qmail-group: may be written by its group or others");
 	put(".qmail-others", "a@b\n", 0602);
 	expect_unusable("others",
-	    ".qmail-others may be written by its group or others");
+	    ".qmail-others: may be written by its group or others");
 	path_at(path, ".qmail-link");
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	expect_unusable("link", ".qmail-link is a symbolic link");
+	expect_unusable("link", ".qmail-link: is a symbolic link");
 	path_at(path, ".qmail-fifo");
 	assert_int_equal(mkfifo(path, 0600), 0);
-	expect_unusable("fifo", ".qmail-fifo is no regular file");
+	expect_unusable("fifo", ".qmail-fifo: is no regular file");
 	path_at(path, ".qmail-folder");
 	assert_int_equal(mkdir(path, 0700), 0);
-	expect_unusable("folder", ".qmail-folder is no regular file");
+	expect_unusable("folder", ".qmail-folder: is no regular file");
 	/* a sparse one, of which not a byte is read */
 	path_at(path, ".qmail-large");
 	fd = open(path, O_WRONLY | O_CREAT, 0600);
 	assert_int_equal(ftruncate(fd, (off_t)1 << 30), 0);
 	close(fd);
-	expect_unusable("large", ".qmail-large is too large");
+	expect_unusable("large", ".qmail-large: is too large");
 	if (geteuid() == 0) {
 		put(".qmail-theirs", "a@b\n", 0600);
 		path_at(path, ".qmail-theirs");
 		assert_int_equal(chown(path, 65534, 65534), 0);
-		expect_unusable("theirs", ".qmail-theirs belongs to somebody else");
+		expect_unusable("theirs", ".qmail-theirs: belongs to somebody else");
 	}
 }
 

@@ -323,6 +323,35 @@ canonical_forms_by_hand(void **state)
 	buf_finish(&b);
 }
 
+/* Without quoting, in its own case. */
+static void
+plain_local_parts(void **state)
+{
+	static const struct {
+		const char *text, *plain;
+	} rows[] = {
+		{ "Joe.User+Tag@b", "Joe.User+Tag" },
+		{ "\"Joe\"@b", "Joe" },
+		{ "\"A B\"@c", "A B" },
+		{ "\"\\J\\o\\e\"@b", "Joe" },
+		{ "\"a\\\"b\\\\\"@c", "a\"b\\" },
+		{ "\"\"@b", "" },
+		{ "\"a@b/c\"@c", "a@b/c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct address a;
+		struct buf     b;
+
+		buf_init(&b, 100);
+		assert_true(address_parse(bytes_of(rows[i].text), &a));
+		address_add_plain_local(&b, &a);
+		assert_string_equal(buf_string(&b), rows[i].plain);
+		buf_finish(&b);
+	}
+}
+
 static void
 domains(void **state)
 {
@@ -529,6 +558,7 @@ main(void)
 		cmocka_unit_test(paths),
 		cmocka_unit_test(the_limit_of_a_path),
 		cmocka_unit_test(canonical_forms_by_hand),
+		cmocka_unit_test(plain_local_parts),
 		cmocka_unit_test(suffixes),
 		cmocka_unit_test(domains),
 		cmocka_unit_test(relay_probes),

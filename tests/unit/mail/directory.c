@@ -531,6 +531,7 @@ static const struct route_row qmail_routes[] = {
 	{ "joe+a+b@example.org", "user joe local=joe+a+b dash= ext=" },
 	{ "jim+work@example.org", "user jim+work local=jim+work dash= ext=" },
 	{ "sales+tag@example.org", "to joe@mx.example.org x@far.example" },
+	{ "joe+a/b@example.org", "user joe local=joe dash= ext=" },
 	{ "joe-x+tag@example.org", "ask joe local=joe-x+tag dash=- ext=x+tag" },
 	/* aliases come before all of it */
 	{ "sales@example.org", "to joe@mx.example.org x@far.example" },

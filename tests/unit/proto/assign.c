@@ -47,6 +47,8 @@ static const struct find_row finds[] = {
 	{ "=joe-", NULL, 0, 0, NULL, NULL, NULL },
 	{ "=", NULL, 0, 0, NULL, NULL, NULL },
 	{ "", NULL, 0, 0, NULL, NULL, NULL },
+	{ "joe", NULL, 0, 0, NULL, NULL, NULL },
+	{ "?joe-", NULL, 0, 0, NULL, NULL, NULL }, /* neither kind of key */
 };
 
 static void

@@ -193,7 +193,7 @@ test_variables(void **state)
 	uint64_t               size;
 
 	(void)state;
-	read_text(&f, BYTES(":allow,RELAYCLIENT=\"\",A=/a,\"b\"=c/,DATABYTES=\"1\","
+	read_text(&f, BYTES("::1:allow,RELAYCLIENT=\"\",A=/a,\"b\"=c/,DATABYTES=\"1\","
 	                    "DATABYTES=020,E=\"+E=e\""));
 	expect_no_mistakes(&f);
 	tcprules_find(&f.rules, &(struct tcprules_client){ .address = BYTES("::1") },
@@ -220,6 +220,10 @@ test_variables(void **state)
 	" does not end; expected the quote before the value behind it too\n"
 #define NEVER \
 	" never counts; behind \"@\" one whole address or =host is expected\n"
+
+#define OPEN_RELAY \
+	" is for strangers, and RELAYCLIENT would make an open relay; expected only " \
+	"hosts of your own\n"
 
 static void
 test_mistakes(void **state)
@@ -274,6 +278,11 @@ test_mistakes(void **state)
 		{ ":allow,A=\"", "\",A=\"\"" NO_END },
 		{ ":allow,A=\"b", "\",A=\"b\"" NO_END },
 		{ ":allow,A=b\"", "\",A=b\"\"" NO_END },
+		{ ":allow,RELAYCLIENT=\"\"", "\"\"" OPEN_RELAY },
+		{ "=:allow,RELAYCLIENT=\"\"", "\"=\"" OPEN_RELAY },
+		{ "1-2.:allow,RELAYCLIENT=\"\"", "\"1-2.\"" OPEN_RELAY },
+		{ "10.0.0.0/7:allow,RELAYCLIENT=\"\"", "\"10.0.0.0/7\"" OPEN_RELAY },
+		{ "::/64:allow,RELAYCLIENT=\"\"", "\"::/64\"" OPEN_RELAY },
 		{ ":allow,DATABYTES=\"many\"",
 		    "DATABYTES is \"many\"; expected a number of bytes\n" },
 		{ ":allow,DATABYTES=\"\"",
@@ -301,6 +310,22 @@ test_mistakes(void **state)
 	}
 }
 
+/* Strangers who may not relay; and hosts of one's own. */
+static void
+test_no_open_relay(void **state)
+{
+	struct file f;
+
+	(void)state;
+	read_text(&f, BYTES(":deny,RELAYCLIENT=\"\"\n10.:allow,RELAYCLIENT=\"\"\n"
+	                    "10.0.0.0/8:allow,RELAYCLIENT=\"\"\n"
+	                    "fc00::/7:allow,RELAYCLIENT=\"\"\n"
+	                    "1-200.2.:allow,RELAYCLIENT=\"\"\n"
+	                    "=mx.example.org:allow,RELAYCLIENT=\"\"\n"));
+	expect_no_mistakes(&f);
+	finish(&f);
+}
+
 static void
 test_odd_texts(void **state)
 {
@@ -312,7 +337,7 @@ test_odd_texts(void **state)
 	read_text(&f, BYTES("10.\0:deny\n"));
 	assert_int_equal(f.mistakes.n, 1);
 	finish(&f);
-	n = snprintf(long_value, sizeof long_value, ":allow,RELAYCLIENT=\"%0256d\"", 0);
+	n = snprintf(long_value, sizeof long_value, "10.:allow,RELAYCLIENT=\"%0256d\"", 0);
 	read_text(&f, (struct bytes){ long_value, (size_t)n });
 	assert_int_equal(f.mistakes.n, 1);
 	finish(&f);
@@ -397,7 +422,7 @@ test_cdb_mistakes(void **state)
 	static const struct record good[] = { R("10.", "") };
 	static const struct record bad[] = {
 		R("10.0.0.0/8", "D\0"), R("11.", "+DATABYTES=5k\0"),
-		R("info@=x", "+DATABYTES=5\0"),
+		R("info@=x", "+DATABYTES=5\0"), R("", "+RELAYCLIENT=\0"),
 	};
 	struct file f;
 	struct buf  content, b;
@@ -408,7 +433,7 @@ test_cdb_mistakes(void **state)
 	expect_no_mistakes(&f);
 	finish(&f);
 	buf_finish(&content);
-	read_records(&f, &content, bad, 3);
+	read_records(&f, &content, bad, 4);
 	assert_true(tcprules_needs_name(&f.rules));
 	buf_init(&b, MEMORY);
 	mistakes_print(&f.mistakes, "rules.cdb", &b);
@@ -416,7 +441,9 @@ test_cdb_mistakes(void **state)
 	    "rules.cdb: the rule of \"10.0.0.0/8\" never counts: tcprules knows no "
 	    "CIDR; name the text instead of the cdb\n"
 	    "rules.cdb: the rule of \"11.\": DATABYTES is \"5k\"; expected a number "
-	    "of bytes\n");
+	    "of bytes\n"
+	    "rules.cdb: \"\" is for strangers, and RELAYCLIENT would make an open "
+	    "relay; expected only hosts of your own\n");
 	buf_finish(&b);
 	finish(&f);
 	buf_finish(&content);
@@ -430,6 +457,7 @@ main(void)
 		cmocka_unit_test(test_no_rule),
 		cmocka_unit_test(test_variables),
 		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_no_open_relay),
 		cmocka_unit_test(test_odd_texts),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_cdb),
