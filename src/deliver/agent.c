@@ -412,7 +412,7 @@ agent_stop(struct agent *a)
 bool
 agent_is_busy(const struct agent *a)
 {
-	return a->first != NULL || a->shared.n_locking > 0 ||
+	return a->shared.n_locking > 0 ||
 	    commands_busy(a->shared.commands) > 0;
 }
 

@@ -59,22 +59,6 @@ add_extensions(struct list *l, struct bytes ext)
 	}
 }
 
-static void
-add_recipient(struct list *l, const struct environment *e)
-{
-	char *text = arena_alloc(l->arena, e->local.n + e->host.n + 1);
-
-	if (text == NULL) {
-		l->failed = true;
-		return;
-	}
-	memcpy(text, e->local.p, e->local.n);
-	text[e->local.n] = '@';
-	memcpy(text + e->local.n + 1, e->host.p, e->host.n);
-	add(l, BYTES("RECIPIENT"),
-	    (struct bytes){ text, e->local.n + e->host.n + 1 });
-}
-
 const char *const *
 environment_make(const struct environment *e, struct arena *arena)
 {
@@ -89,7 +73,7 @@ environment_make(const struct environment *e, struct arena *arena)
 	add(&l, BYTES("AMPEL_ID"), e->id);
 	add(&l, BYTES("SENDER"), e->sender);
 	add(&l, BYTES("NEWSENDER"), e->new_sender);
-	add_recipient(&l, e);
+	add(&l, BYTES("RECIPIENT"), e->recipient);
 	add(&l, BYTES("USER"), e->user);
 	add(&l, BYTES("HOME"), e->home);
 	add(&l, BYTES("LOCAL"), e->local);

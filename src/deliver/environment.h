@@ -13,6 +13,7 @@ struct environment {
 	struct bytes        id;        /* text */
 	struct bytes        sender;    /* the reverse-path */
 	struct bytes        new_sender; /* of forwards */
+	struct bytes        recipient; /* local@host */
 	struct bytes        local, host, ext;
 	struct bytes        matched;   /* by "default", when has_default */
 	bool                has_default;

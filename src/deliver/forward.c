@@ -33,13 +33,6 @@ forward_finish(struct forward *f)
 	buf_finish(&f->targets);
 }
 
-void
-forward_clear(struct forward *f)
-{
-	buf_clear(&f->targets);
-	f->n = 0;
-}
-
 /* text, or text@hostname when it has no domain. */
 static bool
 parse(struct bytes text, struct bytes hostname, struct buf *whole,

@@ -20,8 +20,6 @@ struct forward {
 
 void forward_init(struct forward *f);
 void forward_finish(struct forward *f);
-/* Nobody any more; what failed is forgotten. */
-void forward_clear(struct forward *f);
 
 /*
  * One more: an address, or a name at our host. False: it is neither, or the list is full.

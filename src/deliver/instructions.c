@@ -25,6 +25,7 @@ enum {
 	LOCK_STEP_MS = 100,
 	LOCK_MAX_MS = 30 * 1000,
 	FIRST_ATTEMPT_MS = 10 * 1000, /* a younger message is in its first one */
+	SHARED_BYTES = 64 * 1024 * 1024, /* of one user's files at a time */
 };
 
 struct instructions {
@@ -41,6 +42,8 @@ struct instructions {
 	struct home_qmail           file;
 	struct dot_qmail            lines;
 	size_t                      at;         /* the next line */
+	size_t                      forward_end; /* forwards before that line count */
+	size_t                      n_bytes;    /* our part of shared->n_bytes */
 	struct trace                trace;
 	struct bytes                new_sender;
 	struct environment          facts;
@@ -85,6 +88,8 @@ end(struct instructions *in, enum outcome_kind kind, struct status status,
 	va_end(args);
 	in->outcome = outcome_of(kind, status, bytes_of(in->text));
 	in->is_ended = true;
+	in->shared->n_bytes -= in->n_bytes;
+	in->n_bytes = 0;
 	close_home(in);
 	return INSTRUCTIONS_END;
 }
@@ -160,18 +165,48 @@ read_file(struct instructions *in)
 	}
 }
 
-/* A wrong address is found before a program runs that will run again then. */
+/*
+ * The addresses of the lines before that one. False: the one of *number is none, or there are
+ * too many.
+ */
+static bool
+collect(struct instructions *in, size_t forward_end, unsigned *number)
+{
+	for (size_t i = 0; i < forward_end; i++) {
+		const struct dot_qmail_line *line = &in->lines.lines[i];
+
+		*number = line->number;
+		if (line->kind == DOT_QMAIL_FORWARD &&
+		    !forward_add(&in->forward, line->text, in->given.hostname))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A wrong address is found before a program runs that will run again then. They are kept only
+ * when their turn comes: many deliveries may wait until then.
+ */
 static void
 check_addresses(struct instructions *in)
 {
-	for (size_t i = 0; i < in->lines.n && !in->is_ended; i++) {
-		const struct dot_qmail_line *line = &in->lines.lines[i];
+	unsigned number;
 
-		if (line->kind == DOT_QMAIL_FORWARD &&
-		    !forward_add(&in->forward, line->text, in->given.hostname))
-			defer_line(in, line->number, "is no address");
-	}
-	forward_clear(&in->forward);
+	if (!collect(in, in->lines.n, &number))
+		defer_line(in, number, "is no address");
+	forward_finish(&in->forward);
+	forward_init(&in->forward);
+}
+
+/* A user with large files and many messages does not get all of the memory. */
+static void
+count_bytes(struct instructions *in)
+{
+	in->n_bytes = in->content.cap + in->arena.used;
+	in->shared->n_bytes += in->n_bytes;
+	if (in->shared->n_bytes > SHARED_BYTES)
+		end(in, OUTCOME_DEFERRED, STATUS(4, 3, 0),
+		    "%.64s: too large for so many messages at once", in->file.name);
 }
 
 /* 0, or an errno. */
@@ -247,6 +282,8 @@ look(struct instructions *in)
 	}
 	read_file(in);
 	if (!in->is_ended)
+		count_bytes(in);
+	if (!in->is_ended)
 		check_addresses(in);
 	if (!in->is_ended)
 		check_loop(in);
@@ -289,6 +326,7 @@ make_environment(struct instructions *in)
 	struct environment              e = {
 		             .id = bytes_of(id.p),
 		             .sender = given->reverse_path,
+		             .recipient = given->recipient,
 		             .local = given->local,
 		             .host = given->host,
 		             .ext = given->ext,
@@ -453,12 +491,8 @@ instructions_delivered(struct instructions *in, const struct outcome *outcome)
 static int
 obey_forward(struct instructions *in, const struct dot_qmail_line *line)
 {
-	int error = find_sender(in);
-
-	if (error != 0)
-		return defer(in, error, in->file.name);
-	if (!forward_add(&in->forward, line->text, in->given.hostname))
-		return defer(in, ENOMEM, in->file.name);
+	(void)line;
+	in->forward_end = in->at;
 	return GO_ON;
 }
 
@@ -466,10 +500,17 @@ obey_forward(struct instructions *in, const struct dot_qmail_line *line)
 static int
 make_forward(struct instructions *in)
 {
+	int      error = find_sender(in);
+	unsigned number;
 	uint64_t size_bytes;
-	int      message = forward_message(
-            in->given.body, in->given.size_bytes, &in->trace, &size_bytes);
+	int      message;
 
+	if (error != 0)
+		return error;
+	if (!collect(in, in->forward_end, &number))
+		return ENOMEM;
+	message = forward_message(
+	    in->given.body, in->given.size_bytes, &in->trace, &size_bytes);
 	if (message == -1)
 		return errno;
 	in->caused = (struct job_forward){
@@ -488,7 +529,7 @@ make_forward(struct instructions *in)
 static int
 end_well(struct instructions *in)
 {
-	int error = in->forward.n > 0 ? make_forward(in) : 0;
+	int error = in->forward_end > 0 ? make_forward(in) : 0;
 
 	if (error != 0)
 		return defer(in, error, "the forward");
@@ -605,6 +646,7 @@ instructions_free(struct instructions *in)
 	stop_locking(in);
 	close_mbox(in);
 	close_home(in);
+	in->shared->n_bytes -= in->n_bytes;
 	folder_close(&in->folder);
 	if (in->caused.message != -1)
 		close(in->caused.message);

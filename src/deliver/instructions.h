@@ -27,6 +27,7 @@ struct instructions_shared {
 	uv_loop_t       *loop;
 	struct commands *commands;
 	size_t           n_locking; /* that wait for the lock of an mbox */
+	size_t           n_bytes;   /* of all files that are obeyed, and their lines */
 };
 
 /* Who gets what; copied, but for body, which stays the caller's and open. */

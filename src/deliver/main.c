@@ -71,11 +71,12 @@ on_term(uv_signal_t *unused, int signal)
 	service_end(0);
 }
 
-/* no_new_privs would keep them from programs that are set-uid. */
+/* Where .qmail files are obeyed, no_new_privs would keep users from set-uid programs. */
 static bool
 has_programs_of_users(const struct config *config)
 {
-	return config->dot_qmail;
+	return config->assign.n > 0 ||
+	    (config->users == USERS_SYSTEM && config->dot_qmail);
 }
 
 static bool

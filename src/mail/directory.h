@@ -103,6 +103,11 @@ struct route {
  * abuse of every domain of ours, and <Postmaster> without a domain, always
  * exist: without an alias or user of that name they lead to the alias or user
  * root, else to the first user. One step only: the targets are routed again.
+ *
+ * Accounts with .qmail files come behind the aliases of the local part as written: its
+ * assignment, its user, a user in front of a dash. The alias user comes behind what is found without
+ * a tag, unless there is an "@dom" alias, which then gets the rest. Of a virtual domain's address the
+ * accounts are those of what it is made, and local-part aliases do not count.
  * Views live as long as d and arena.
  */
 void directory_route(const struct directory *d, struct arena *arena,

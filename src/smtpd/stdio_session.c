@@ -102,20 +102,23 @@ renew_deadline(struct stdio_session *s)
 	s->deadline_ms = smaller(clock_monotonic_ms() + s->timeout_ms, s->end_ms);
 }
 
-/* Whoever does not listen is gone. */
-static void
+/* False: whoever does not listen is gone. */
+static bool
 flush(struct stdio_session *s)
 {
 	struct bytes output = smtp_server_output(&s->smtp);
+	bool         is_sent;
 
 	if (output.n == 0)
-		return;
+		return true;
 	renew_deadline(s);
-	if (stdio_write(output, s->deadline_ms) == STDIO_OK)
+	is_sent = stdio_write(output, s->deadline_ms) == STDIO_OK;
+	if (is_sent)
 		smtp_server_sent(&s->smtp, output.n);
 	else
 		smtp_server_gone(&s->smtp);
 	renew_deadline(s);
+	return is_sent;
 }
 
 static void
@@ -155,14 +158,18 @@ on_refused(const struct smtp_refusal *refusal, void *context)
 	journal_refusal(s->peer.address, smtp_server_authenticated(&s->smtp), refusal);
 }
 
-/* Until the engine has nothing more to do, and nothing more to say. */
+/*
+ * Until the engine has nothing more to do, and nothing more to say. What other programs are
+ * asked takes its time: what was said before is heard before.
+ */
 static void
 pump(struct stdio_session *s)
 {
 	for (;;)
 		switch (smtp_server_next(&s->smtp)) {
 		case SMTP_ASK_AUTH:
-			ask_auth(s);
+			if (flush(s))
+				ask_auth(s);
 			break;
 		case SMTP_ASK_SENDER: /* never: a user may send as anybody */
 			smtp_server_answer_sender(&s->smtp, SMTP_SENDER_OWN);
@@ -177,7 +184,8 @@ pump(struct stdio_session *s)
 			store_body(s);
 			break;
 		case SMTP_COMMIT:
-			stdio_commit(s);
+			if (flush(s))
+				stdio_commit(s);
 			break;
 		case SMTP_DISCARD:
 			message_drop(&s->message);

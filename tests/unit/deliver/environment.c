@@ -52,6 +52,7 @@ test_values(void **state)
 		.id = BYTES("id"),
 		.sender = BYTES("ann@far.example"),
 		.new_sender = BYTES("joe-list-owner@a.b.c.example"),
+		.recipient = BYTES("joe-list-x-y-z@a.b.c.example"),
 		.local = BYTES("joe-list-x-y-z"),
 		.host = BYTES("a.b.c.example"),
 		.ext = BYTES("list-x-y-z"),

@@ -32,14 +32,13 @@ test_addresses(void **state)
 		{ "a@b@c.example", NULL },
 		{ "a\nb@c.example", NULL },
 	};
-	struct forward f;
 
 	(void)state;
-	forward_init(&f);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct frame_reader r;
+		struct forward      f;
 
-		forward_clear(&f);
+		forward_init(&f);
 		assert_int_equal(
 		    forward_add(&f, bytes_of(rows[i].text), BYTES("mx.example")),
 		    rows[i].target != NULL);
@@ -49,8 +48,8 @@ test_addresses(void **state)
 			assert_true(bytes_equal(
 			    frame_bytes(&r), bytes_of(rows[i].target)));
 		assert_true(frame_end(&r));
+		forward_finish(&f);
 	}
-	forward_finish(&f);
 }
 
 /* As many of the longest as a file can have. */

@@ -558,6 +558,39 @@ test_given_up(void **state)
 	assert_int_equal(agent_kept(agent), 0);
 }
 
+/* Many messages for a large file: those that would take too much memory come later. */
+static void
+test_large_files(void **state)
+{
+	enum { N = 100 };
+	static char   content[1000 * 1000];
+	struct answer a;
+	unsigned      n_deferred = 0;
+	int           fds[PEER_DESCRIPTORS];
+
+	(void)state;
+	memset(content, '#', sizeof content - 1);
+	memcpy(content, "|while ! test -e go; do sleep 0.50; done\n", 41);
+	put(".qmail-large", content, 0600);
+	for (uint8_t i = 0; i < N; i++) {
+		send_message(i, BYTES(MESSAGE), "ann@far.example", "-", "large");
+		for (int turn = 0; turn < 4; turn++)
+			uv_run(&loop, UV_RUN_NOWAIT);
+	}
+	assert_true(msg_outcome_read(receive(fds), &a.m));
+	expect(&a, OUTCOME_DEFERRED, STATUS(4, 3, 0),
+	    ".qmail-large: too large for so many messages at once");
+	put("go", "", 0600);
+	for (int i = 1; i < N; i++) {
+		assert_true(msg_outcome_read(receive(fds), &a.m));
+		n_deferred += a.m.kind == OUTCOME_DEFERRED;
+	}
+	assert_true(n_deferred < N - 30);
+	send_message(N, BYTES(MESSAGE), "ann@far.example", "-", "large");
+	a = receive_answer(N);
+	assert_int_equal(a.m.kind, OUTCOME_DELIVERED);
+}
+
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -575,6 +608,7 @@ main(void)
 		IN_HOME(test_given_up),
 		IN_HOME(test_lock),
 		IN_HOME(test_again),
+		IN_HOME(test_large_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

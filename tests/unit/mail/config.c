@@ -310,12 +310,12 @@ static const struct part_row part_rows[] = {
 	    "inside = { \"10.0.0.0/8\", \"fd00:0:0:0:0:0:0:0/8\" }\n"
 	    "rules = \"/etc/tcp.smtp\"\n"
 	    "users = file\n"
-	    "virtual_domains = \"/var/qmail/control/virtualdomains\"\n"
-	    "assign = \"/var/qmail/users/cdb\"\n"
-	    "alias_user = \"alias\"\n"
-	    "dot_qmail = yes\n"
 	    "recipient_delimiter = \"\"\n"
 	    "root = \"/srv/trial\"\n"
+	    "dot_qmail = yes\n"
+	    "alias_user = \"alias\"\n"
+	    "assign = \"/var/qmail/users/cdb\"\n"
+	    "virtual_domains = \"/var/qmail/control/virtualdomains\"\n"
 	    "daily_recipients = 50\n"
 	    "listen pop3s {\n"
 	    "\taddress = { \"0.0.0.0:995\" }\n"
@@ -377,9 +377,9 @@ static const struct part_row part_rows[] = {
 	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
+	    "root = \"/srv/trial\"\n"
 	    "dot_qmail = yes\n"
 	    "program_timeout = 10min\n"
-	    "root = \"/srv/trial\"\n"
 	    "message_size = 10M\n" },
 	{ PART_SMTPD,
 	    "hostname = \"mx.example.org\"\n"
