@@ -1,12 +1,9 @@
 /* What tcpserver was told of clients: the rules of `listen smtp`. */
-#include "ampel/qmail_rules.h"
+#include "ampel/qmail_import.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "io/file.h"
 #include "mail/mistakes.h"
 #include "proto/constant_db.h"
 #include "proto/tcprules.h"
@@ -71,21 +68,28 @@ note_variables(struct rules *r, struct bytes rest, unsigned line)
 }
 
 static void
+say_variable(const struct rules *r, const struct variable *v)
+{
+	bool       is_queue = bytes_equal(v->name, BYTES("QMAILQUEUE"));
+	struct buf often;
+
+	buf_init(&often, 64);
+	if (v->n > 1)
+		buf_addf(&often, ", the first of %zu,", v->n);
+	qmail_report_add(&r->import->left, r->file, v->line,
+	    "%.*s=\"%.*s\"%s %s", BYTES_ARG(bytes_first(v->name, SHOWN_MAX)),
+	    BYTES_ARG(bytes_first(v->value, SHOWN_MAX)), buf_string(&often),
+	    is_queue ? "ran that program in front of the queue; Ampel has filter "
+	               "blocks for this, see ampel.conf(5)"
+	             : "means nothing to Ampel");
+	buf_finish(&often);
+}
+
+static void
 say_variables(const struct rules *r)
 {
-	for (size_t i = 0; i < r->n_variables; i++) {
-		const struct variable *v = &r->variables[i];
-		bool is_queue = bytes_equal(v->name, BYTES("QMAILQUEUE"));
-
-		qmail_report_add(&r->import->left, r->file, v->line,
-		    "%.*s=\"%.*s\" (%zu rules) %s",
-		    BYTES_ARG(bytes_first(v->name, SHOWN_MAX)),
-		    BYTES_ARG(bytes_first(v->value, SHOWN_MAX)), v->n,
-		    is_queue
-		        ? "ran that program in front of the queue; Ampel has "
-		          "filter blocks for this, see ampel.conf(5)"
-		        : "means nothing to Ampel");
-	}
+	for (size_t i = 0; i < r->n_variables; i++)
+		say_variable(r, &r->variables[i]);
 	if (r->n_variables == VARIABLES_MAX)
 		qmail_report_add(&r->import->left, r->file, 0,
 		    "has more variables than are listed");
@@ -213,7 +217,7 @@ add_file(struct rules *r, const char *path)
 	add_content(r, content);
 	if (b->len > len)
 		qmail_report_add(&r->import->carried, path, 0,
-		    "in the file rules (rules)");
+		    "rules, in the file rules");
 	return true;
 }
 
