@@ -5,7 +5,10 @@ programs are told, what is not trusted, and what happens when programs misbehave
 
 import fcntl
 import os
+import re
 import shutil
+import signal
+import smtplib
 import stat
 import time
 
@@ -420,4 +423,33 @@ def test_a_locked_mbox_is_waited_for(joe):
         assert not joe.server.log_lines(f"id={message}", "ev=delivered")
         assert joe.read("Mailbox") == ""
     assert joe.outcome_of(message)[0] == "delivered"
+    assert joe.read("Mailbox").count("Subject: hello\n") == 1
+
+
+def privileges(server):
+    """NoNewPrivs of each deliver process."""
+    lines = [open(f"/proc/{pid}/status").read() for pid in server.pids("deliver")]
+    return [re.search(r"NoNewPrivs:\t(\d)", text)[1] for text in lines]
+
+
+def test_privileges_are_renounced_where_there_are_no_qmail_files(joe, new_server):
+    assert joe.deliver()[0] == "delivered"
+    assert "0" in privileges(joe.server)
+    server = new_server().start()
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as smtp:
+        smtp.sendmail("ann@elsewhere.example", "alice@mx.example", MESSAGE)
+    server.wait_for_mail()
+    assert privileges(server) == ["1"]
+
+
+def test_programs_end_with_the_server(joe):
+    """Killed as it may be; and what they had not done is done by the next one."""
+    message, pids = run_forever(joe, "killed")
+    processes.kill(joe.server.supervisor(), signal.SIGKILL)
+    assert all(map(is_gone, pids))
+    joe.server.kill_all()
+    joe.qmail("killed", "./Mailbox\n")
+    joe.server.launch()
+    joe.server.wait_for_greeting()
+    joe.server.wait_for_log(f"id={message}", "ev=delivered")
     assert joe.read("Mailbox").count("Subject: hello\n") == 1

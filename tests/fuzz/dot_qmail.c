@@ -1,9 +1,9 @@
 /*
  * .qmail files and their names. The first byte splits the rest into a dash and ext, or says
  * that only addresses may stand there. What is read holds: each text is a part of the content,
- * on the line of its number, without a NUL or a blank at its end; where only addresses may be,
- * nothing else is. Each name is one file in the home and begins with ".qmail"; what it leaves
- * out stands at the end of ext.
+ * on the line of its number, without a NUL; with a blank at its end only that of a Maildir,
+ * "./x /"; where only addresses may be, nothing else is. Each name is one file in the home and
+ * begins with ".qmail"; what it leaves out stands at the end of ext.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,8 +36,10 @@ check_line(const struct dot_qmail_line *line, struct bytes content,
 		abort();
 	if (number_at(content, text.p) != line->number)
 		abort();
-	if (bytes_find(text, '\0') != text.n || bytes_find(text, '\n') != text.n ||
-	    last == ' ' || last == '\t')
+	if (bytes_find(text, '\0') != text.n || bytes_find(text, '\n') != text.n)
+		abort();
+	/* before a '/' a blank is a part of the name */
+	if (line->kind != DOT_QMAIL_MAILDIR && (last == ' ' || last == '\t'))
 		abort();
 	if (forward_only && line->kind != DOT_QMAIL_FORWARD)
 		abort();

@@ -377,9 +377,11 @@ static const struct part_row part_rows[] = {
 	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
+	    "users = file\n"
 	    "root = \"/srv/trial\"\n"
 	    "dot_qmail = yes\n"
 	    "program_timeout = 10min\n"
+	    "assign = \"/var/qmail/users/cdb\"\n"
 	    "message_size = 10M\n" },
 	{ PART_SMTPD,
 	    "hostname = \"mx.example.org\"\n"
