@@ -1,7 +1,7 @@
 /*
- * How a qmail host becomes an ampel.conf: `ampel import qmail`. Each part reads its files, adds its
- * settings, and says in words what it carried over, and what it could not or
- * what is now other than it was. Nothing is guessed silently.
+ * How a qmail host becomes an ampel.conf: `ampel import qmail`. Each part reads its files,
+ * adds its settings, and says in words what it carried over, and what it could not
+ * or what is now other than it was. Nothing is guessed silently.
  *
  * The files may be anybody's: only regular ones are read, and their size is bounded.
  */
@@ -58,8 +58,8 @@ const char *qmail_beside_name(enum qmail_beside which);
 /* --- the parts, in the order of the ampel.conf --- */
 
 /*
- * me, locals, virtualdomains, rcpthosts and morercpthosts. False: without control/me nothing
- * can be imported, and *why says so.
+ * me, locals, virtualdomains, rcpthosts and morercpthosts. False: without control/me
+ * nothing can be imported, and *why says so.
  */
 bool qmail_domains(struct qmail_import *import, const char **why);
 /* users/ and alias/, and the .qmail files of whom they name. */

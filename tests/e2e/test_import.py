@@ -493,6 +493,19 @@ def test_rules_as_cdb(site):
     assert rules_setting(site)
 
 
+def test_rules_that_make_an_open_relay(site):
+    """The line is left out; of a database nothing is taken then, since it has no lines."""
+    site.write({**ME, "tcp.smtp": '127.:allow,RELAYCLIENT=""\n:allow,RELAYCLIENT=""\n'})
+    (said,) = site.imported()
+    assert said.startswith("tcp.smtp:2: ") and said.endswith(": left out"), said
+    assert site.beside("rules") == '127.:allow,RELAYCLIENT=""\n'
+    (site.qmail / "tcp.smtp").unlink()
+    site.write({"tcp.smtp.cdb": cdb([(b"127.", b"+RELAYCLIENT=\0"), (b"", b"+RELAYCLIENT=\0")])})
+    (said,) = site.imported("--force")
+    assert re.fullmatch(r"tcp\.smtp\.cdb: .*: nothing of it is carried over", said), said
+    assert not rules_setting(site)
+
+
 def test_without_rules(site):
     site.write(ME)
     site.imported()
