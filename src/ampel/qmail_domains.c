@@ -1,9 +1,6 @@
 /* control/: me, locals, virtualdomains, rcpthosts and morercpthosts. */
-#include <stdio.h>
-#include <string.h>
-
 #include "ampel/qmail_import.h"
-#include "base/printable.h"
+#include "ampel/qmail_virtual.h"
 #include "mail/address.h"
 #include "proto/constant_db.h"
 #include "proto/qmail_control.h"
@@ -14,34 +11,15 @@ static const char rcpthosts_file[] = "control/rcpthosts";
 static const char more_file[] = "control/morercpthosts";
 static const char more_db_file[] = "control/morercpthosts.cdb";
 
-enum { SHOWN_MAX = 100, PREPEND_MAX = 300 };
-
-/* A line of virtualdomains. Of several for one key, the last counts. */
-struct virtual {
-	struct bytes    key; /* lower case */
-	struct bytes    prepend; /* empty: an exception, not ours */
-	unsigned        line;
-	struct virtual *next;
-};
+enum { SHOWN_MAX = 100 };
 
 struct domains {
-	struct qmail_import *import;
-	struct table         by_key; /* struct virtual */
-	struct virtual      *first;
-	struct virtual     **end;
-	bool                 is_open; /* without rcpthosts: to everybody */
-	struct qmail_names   accepted; /* rcpthosts and morercpthosts */
-	struct qmail_names   relayed;
+	struct qmail_import  *import;
+	struct qmail_virtuals virtuals;
+	bool                  is_open;  /* without rcpthosts: to everybody */
+	struct qmail_names    accepted; /* rcpthosts and morercpthosts */
+	struct qmail_names    relayed;
 };
-
-/* "example.org", or ".example.org" for all below it. */
-static bool
-is_domain(struct bytes text)
-{
-	if (text.n > 0 && text.p[0] == '.')
-		text = bytes_from(text, 1);
-	return text.n > 0 && address_domain_is_valid(text);
-}
 
 /* --- me --- */
 
@@ -80,7 +58,7 @@ read_locals(struct qmail_import *import)
 	    QMAIL_FILE_MISSING) {
 		qmail_names_add(import, &import->locals, import->hostname);
 		qmail_report_add(&import->carried, locals_file, 0,
-		    "missing: control/me is the one domain (domains)");
+		    "missing: control/me alone is in domains");
 		return;
 	}
 	while (qmail_control_next(&text, &entry, &line))
@@ -93,7 +71,7 @@ read_locals(struct qmail_import *import)
 			    "left out",
 			    BYTES_ARG(bytes_first(entry, SHOWN_MAX)));
 	qmail_report_add(&import->carried, locals_file, 0,
-	    "%zu domains (domains)", import->locals.n);
+	    "domains: %zu", import->locals.n);
 }
 
 static bool
@@ -102,134 +80,25 @@ is_local(const struct domains *d, struct bytes domain)
 	return table_find(&d->import->locals.by_name, domain) != NULL;
 }
 
-/* --- virtualdomains --- */
-
-/* It becomes part of a local part, and of the names of .qmail files. */
-static bool
-is_prepend(struct bytes text)
-{
-	return text.n <= PREPEND_MAX && printable_is(text) &&
-	    bytes_find(text, ' ') == text.n && bytes_find(text, '/') == text.n;
-}
-
-/* Why a line cannot be carried over, or NULL. */
-static const char *
-judge_virtual(const struct domains *d, const struct virtual *v)
-{
-	struct address address = { .domain = v->key };
-	bool           is_address = bytes_find(v->key, '@') < v->key.n;
-
-	if (is_address ? !address_parse(v->key, &address)
-	               : v->key.n > 0 && !is_domain(v->key))
-		return "is neither an address nor a domain that mail can be sent "
-		       "to: left out";
-	if (!is_prepend(v->prepend))
-		return "leads to what is no part of a name: left out";
-	if (is_local(d, address.domain))
-		return "is of control/locals, which comes first: the line did "
-		       "nothing and is left out";
-	if (bytes_equal(address.domain, d->import->hostname))
-		return "is of control/me: Ampel takes mail for its hostname as for "
-		       "a local domain; the line is left out";
-	return NULL;
-}
-
-static void
-add_virtual(struct domains *d, struct virtual *v)
-{
-	struct virtual *other = table_find(&d->by_key, v->key);
-
-	if (other != NULL) {
-		qmail_report_add(&d->import->left, virtual_file, other->line,
-		    "\"%.*s\" stands again in line %u, and that one counted",
-		    BYTES_ARG(bytes_first(v->key, SHOWN_MAX)), v->line);
-		other->prepend = v->prepend;
-		other->line = v->line;
-		return;
-	}
-	if (table_add(&d->by_key, v->key, v) == TABLE_NO_MEMORY)
-		d->import->has_no_memory = true;
-	*d->end = v;
-	d->end = &v->next;
-}
-
-static void
-read_virtual_line(struct domains *d, struct bytes entry, unsigned line)
-{
-	struct virtual *v = arena_alloc(&d->import->arena, sizeof *v);
-	const char     *why;
-
-	if (v == NULL) {
-		d->import->has_no_memory = true;
-		return;
-	}
-	v->line = line;
-	if (!qmail_control_pair(entry, &v->key, &v->prepend)) {
-		why = "has no colon: qmail passed it over, too";
-	} else {
-		v->key = qmail_lower(d->import, v->key);
-		why = judge_virtual(d, v);
-	}
-	if (why != NULL)
-		qmail_report_add(&d->import->left, virtual_file, line,
-		    "\"%.*s\" %s", BYTES_ARG(bytes_first(v->key, SHOWN_MAX)),
-		    why);
-	else
-		add_virtual(d, v);
-}
-
-static void
-read_virtual(struct domains *d)
-{
-	struct qmail_import *import = d->import;
-	struct buf          *b = &import->files[QMAIL_VIRTUALDOMAINS];
-	struct bytes         text, entry;
-	unsigned             line = 0;
-	size_t               n = 0;
-
-	if (qmail_read(import, virtual_file, QMAIL_CONTROL_MAX, &text, NULL) !=
-	    QMAIL_FILE_READ)
-		return;
-	while (qmail_control_next(&text, &entry, &line))
-		read_virtual_line(d, entry, line);
-	for (const struct virtual *v = d->first; v != NULL; v = v->next, n++)
-		buf_addf(b, "%.*s:%.*s\n", BYTES_ARG(v->key),
-		    BYTES_ARG(v->prepend));
-	if (n > 0)
-		qmail_report_add(&import->carried, virtual_file, 0,
-		    "%zu lines, in the file virtualdomains (virtual_domains)", n);
-}
-
-/* What qmail found for a domain, or for ".suffix"; NULL: nothing. */
-static const struct virtual *
-find_virtual(const struct domains *d, struct bytes domain)
-{
-	const struct virtual *v = table_find(&d->by_key, domain);
-
-	for (size_t at = 1; v == NULL && at < domain.n; at++)
-		if (domain.p[at] == '.')
-			v = table_find(&d->by_key, bytes_from(domain, at));
-	return v != NULL ? v : table_find(&d->by_key, BYTES(""));
-}
+/* --- rcpthosts --- */
 
 static bool
 is_ours(const struct domains *d, struct bytes domain)
 {
-	const struct virtual *v = find_virtual(d, domain);
+	const struct qmail_virtual *v =
+	    qmail_virtuals_find(&d->virtuals, domain);
 
 	return is_local(d, domain) ||
 	    bytes_equal(domain, d->import->hostname) ||
 	    (v != NULL && v->prepend.n > 0);
 }
 
-/* --- rcpthosts --- */
-
 static void
-accept(struct domains *d, const char *file, unsigned line, struct bytes entry)
+accept_entry(struct domains *d, const char *file, unsigned line, struct bytes entry)
 {
 	struct bytes domain = qmail_lower(d->import, entry);
 
-	if (!is_domain(domain)) {
+	if (!qmail_is_domain(domain)) {
 		qmail_report_add(&d->import->left, file, line,
 		    "\"%.*s\" is no domain that mail can be sent to: left out",
 		    BYTES_ARG(bytes_first(entry, SHOWN_MAX)));
@@ -247,7 +116,7 @@ accept_list(struct domains *d, const char *file, struct bytes text)
 	unsigned     line = 0;
 
 	while (qmail_control_next(&text, &entry, &line))
-		accept(d, file, line, entry);
+		accept_entry(d, file, line, entry);
 }
 
 static void
@@ -263,7 +132,7 @@ accept_db(struct domains *d, struct bytes content)
 		return;
 	}
 	while (constant_db_next(&db, &at, &key, &data))
-		accept(d, more_db_file, 0, key);
+		accept_entry(d, more_db_file, 0, key);
 }
 
 /* qmail-smtpd reads the database, qmail-newmrh makes it from the text. */
@@ -306,23 +175,14 @@ is_accepted(const struct domains *d, struct bytes domain)
 	return is;
 }
 
-/* What a line of virtualdomains is about, without the user of "user@domain". */
-static struct bytes
-domain_of(const struct virtual *v)
-{
-	size_t at = bytes_find_last(v->key, '@');
-
-	return at < v->key.n ? bytes_from(v->key, at + 1) : v->key;
-}
-
 /* Not ours, in the midst of what is; but strangers could send there. */
 static void
 relay_exceptions(struct domains *d)
 {
-	for (const struct virtual *v = d->first; v != NULL; v = v->next)
+	for (const struct qmail_virtual *v = d->virtuals.first; v != NULL; v = v->next)
 		if (v->prepend.n == 0 && v->key.n > 0 &&
-		    is_accepted(d, domain_of(v)))
-			qmail_names_add(d->import, &d->relayed, domain_of(v));
+		    is_accepted(d, qmail_virtual_domain(v)))
+			qmail_names_add(d->import, &d->relayed, qmail_virtual_domain(v));
 }
 
 static void
@@ -345,8 +205,8 @@ read_rcpthosts(struct domains *d)
 	read_more(d);
 	relay_exceptions(d);
 	qmail_report_add(&import->carried, rcpthosts_file, 0,
-	    "%zu domains, of which %zu are not delivered here (relay_domains)",
-	    d->accepted.n, d->relayed.n);
+	    "relay_domains: %zu of %zu, the others are delivered here",
+	    d->relayed.n, d->accepted.n);
 }
 
 /* --- what is now other than it was --- */
@@ -366,15 +226,25 @@ compare_domain(const struct domains *d, const char *file, struct bytes domain)
 }
 
 static void
+compare_domains(const struct domains *d)
+{
+	const struct qmail_names   *locals = &d->import->locals;
+	const struct qmail_virtual *v;
+
+	for (size_t i = 0; i < locals->n; i++)
+		compare_domain(d, locals_file, locals->v[i]);
+	for (v = d->virtuals.first; v != NULL; v = v->next)
+		if (v->prepend.n > 0)
+			compare_domain(d, virtual_file, qmail_virtual_domain(v));
+}
+
+static void
 compare(const struct domains *d)
 {
 	const struct qmail_import *import = d->import;
 
-	for (size_t i = 0; !d->is_open && i < import->locals.n; i++)
-		compare_domain(d, locals_file, import->locals.v[i]);
-	for (const struct virtual *v = d->first; v && !d->is_open; v = v->next)
-		if (v->prepend.n > 0)
-			compare_domain(d, virtual_file, domain_of(v));
+	if (!d->is_open)
+		compare_domains(d);
 	if (!is_local(d, import->hostname))
 		qmail_report_add(&d->import->left, locals_file, 0,
 		    "does not have \"%.*s\": Ampel takes mail for its own "
@@ -407,15 +277,14 @@ qmail_domains(struct qmail_import *import, const char **why)
 {
 	struct domains d = { .import = import };
 
-	d.end = &d.first;
 	if (!read_me(import, why))
 		return false;
 	read_locals(import);
-	read_virtual(&d);
+	qmail_virtuals_read(&d.virtuals, import);
 	read_rcpthosts(&d);
 	compare(&d);
 	write_settings(&d);
-	table_finish(&d.by_key);
+	qmail_virtuals_finish(&d.virtuals);
 	qmail_names_finish(&d.accepted);
 	qmail_names_finish(&d.relayed);
 	return true;

@@ -1,4 +1,7 @@
-/* .qmail files stay where they are; here they are looked through for what Ampel defers. */
+/*
+ * .qmail files stay where they are; here they are looked through for what Ampel
+ * defers.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "io/file.h"
+#include "mail/address.h"
 #include "mail/assignments.h"
 #include "proto/config_text.h"
 
@@ -104,6 +105,14 @@ qmail_stat(const struct qmail_import *import, const char *name, struct stat *st)
 }
 
 /* --- text --- */
+
+bool
+qmail_is_domain(struct bytes text)
+{
+	if (text.n > 0 && text.p[0] == '.')
+		text = bytes_from(text, 1);
+	return text.n > 0 && address_domain_is_valid(text);
+}
 
 struct bytes
 qmail_lower(struct qmail_import *import, struct bytes text)

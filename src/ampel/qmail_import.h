@@ -1,7 +1,7 @@
 /*
- * How a qmail host becomes an ampel.conf: `ampel import qmail`. Each part reads its files, adds its
- * settings, and says in words what it carried over, and what it could not or
- * what is now other than it was. Nothing is guessed silently.
+ * How a qmail host becomes an ampel.conf: `ampel import qmail`. Each part reads its files,
+ * adds its settings, and says in words what it carried over, and what it could not
+ * or what is now other than it was. Nothing is guessed silently.
  *
  * The files may be anybody's: only regular ones are read, and their size is bounded.
  */
@@ -58,8 +58,8 @@ const char *qmail_beside_name(enum qmail_beside which);
 /* --- the parts, in the order of the ampel.conf --- */
 
 /*
- * me, locals, virtualdomains, rcpthosts and morercpthosts. False: without control/me nothing
- * can be imported, and *why says so.
+ * me, locals, virtualdomains, rcpthosts and morercpthosts. False: without control/me
+ * nothing can be imported, and *why says so.
  */
 bool qmail_domains(struct qmail_import *import, const char **why);
 /* users/ and alias/, and the .qmail files of whom they name. */
@@ -70,7 +70,9 @@ void qmail_dot_files(struct qmail_import *import, uint32_t uid, const char *home
 void qmail_settings(struct qmail_import *import);
 /* smtproutes */
 void qmail_routes(struct qmail_import *import);
-/* tcprules, and the listeners. */
+/* tcpserver's rules, copied to the file QMAIL_RULES. False: there are none. */
+bool qmail_rules(struct qmail_import *import);
+/* The listeners, with the rules. */
 void qmail_listeners(struct qmail_import *import);
 /* What has no setting: of qmail, of its patches, and what no file says. */
 void qmail_rest(struct qmail_import *import);
@@ -92,6 +94,9 @@ enum qmail_file qmail_read_path(struct qmail_import *import, const char *path,
 bool qmail_stat(const struct qmail_import *import, const char *name, struct stat *st);
 
 /* --- text --- */
+
+/* "example.org", or ".example.org" for all below it; valid. */
+bool qmail_is_domain(struct bytes text);
 
 /* A copy in lower case; without memory it is empty, and has_no_memory is set. */
 struct bytes qmail_lower(struct qmail_import *import, struct bytes text);

@@ -1,6 +1,5 @@
 /* The end of the ampel.conf: who may connect, and where. */
 #include "ampel/qmail_import.h"
-#include "ampel/qmail_rules.h"
 
 static const char others[] =
     "\n"

@@ -1,6 +1,7 @@
 /*
- * What an import tells the administrator: one line for each thing, with the file that it is
- * about. Files may be anybody's: what is shown of them is made printable, and bounded.
+ * What an import tells the administrator: one line for each thing, with the file that
+ * it is about. Files may be anybody's: what is shown of them is made printable, and
+ * bounded.
  */
 #ifndef AMPEL_AMPEL_QMAIL_REPORT_H
 #define AMPEL_AMPEL_QMAIL_REPORT_H
@@ -24,8 +25,8 @@ void qmail_report_init(struct qmail_report *r);
 void qmail_report_finish(struct qmail_report *r);
 
 /*
- * "  FILE:LINE: TEXT", without the line when it is 0. Of many in a row about one file, with one
- * format, only the first are kept; the others are counted.
+ * "  FILE:LINE: TEXT", without the line when it is 0. Of many in a row about one file,
+ * with one format, only the first are kept; the others are counted.
  */
 void qmail_report_add(struct qmail_report *r, const char *file, unsigned line,
     const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -1,6 +1,5 @@
 /* control/smtproutes: route blocks. */
 #include "ampel/qmail_import.h"
-#include "base/network.h"
 #include "mail/route.h"
 #include "proto/qmail_control.h"
 
@@ -148,6 +147,6 @@ qmail_routes(struct qmail_import *import)
 			write_relay(&r, l);
 	if (r.n > 0)
 		qmail_report_add(&import->carried, routes_file, 0,
-		    "%zu route blocks", r.n);
+		    "route: %zu", r.n);
 	table_finish(&r.by_key);
 }

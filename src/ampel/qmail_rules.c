@@ -1,12 +1,9 @@
 /* What tcpserver was told of clients: the rules of `listen smtp`. */
-#include "ampel/qmail_rules.h"
+#include "ampel/qmail_import.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "io/file.h"
 #include "mail/mistakes.h"
 #include "proto/constant_db.h"
 #include "proto/tcprules.h"
@@ -71,21 +68,28 @@ note_variables(struct rules *r, struct bytes rest, unsigned line)
 }
 
 static void
+say_variable(const struct rules *r, const struct variable *v)
+{
+	bool       is_queue = bytes_equal(v->name, BYTES("QMAILQUEUE"));
+	struct buf often;
+
+	buf_init(&often, 64);
+	if (v->n > 1)
+		buf_addf(&often, ", the first of %zu,", v->n);
+	qmail_report_add(&r->import->left, r->file, v->line,
+	    "%.*s=\"%.*s\"%s %s", BYTES_ARG(bytes_first(v->name, SHOWN_MAX)),
+	    BYTES_ARG(bytes_first(v->value, SHOWN_MAX)), buf_string(&often),
+	    is_queue ? "ran that program in front of the queue; Ampel has filter "
+	               "blocks for this, see ampel.conf(5)"
+	             : "means nothing to Ampel");
+	buf_finish(&often);
+}
+
+static void
 say_variables(const struct rules *r)
 {
-	for (size_t i = 0; i < r->n_variables; i++) {
-		const struct variable *v = &r->variables[i];
-		bool is_queue = bytes_equal(v->name, BYTES("QMAILQUEUE"));
-
-		qmail_report_add(&r->import->left, r->file, v->line,
-		    "%.*s=\"%.*s\" (%zu rules) %s",
-		    BYTES_ARG(bytes_first(v->name, SHOWN_MAX)),
-		    BYTES_ARG(bytes_first(v->value, SHOWN_MAX)), v->n,
-		    is_queue
-		        ? "ran that program in front of the queue; Ampel has "
-		          "filter blocks for this, see ampel.conf(5)"
-		        : "means nothing to Ampel");
-	}
+	for (size_t i = 0; i < r->n_variables; i++)
+		say_variable(r, &r->variables[i]);
 	if (r->n_variables == VARIABLES_MAX)
 		qmail_report_add(&r->import->left, r->file, 0,
 		    "has more variables than are listed");
@@ -164,6 +168,7 @@ add_content(struct rules *r, struct bytes content)
 	struct mistakes *mistakes =
 	    arena_alloc(&r->import->arena, sizeof *mistakes);
 	struct tcprules  rules;
+	struct bytes     why;
 
 	if (mistakes == NULL) {
 		r->import->has_no_memory = true;
@@ -174,6 +179,9 @@ add_content(struct rules *r, struct bytes content)
 	if (mistakes->dropped > 0)
 		qmail_report_add(&r->import->left, r->file, 0,
 		    "has too many mistakes: nothing of it is carried over");
+	else if (has_mistake(mistakes, 0, &why))
+		qmail_report_add(&r->import->left, r->file, 0,
+		    "%.*s: nothing of it is carried over", BYTES_ARG(why));
 	else if (constant_db_is(content))
 		copy_db(r, content);
 	else
@@ -213,43 +221,62 @@ add_file(struct rules *r, const char *path)
 	add_content(r, content);
 	if (b->len > len)
 		qmail_report_add(&r->import->carried, path, 0,
-		    "in the file rules (rules)");
+		    "rules, in the file rules");
 	return true;
 }
 
 /* --- where they are --- */
 
-/* The first one there is, the text before its database; others are listed. */
+static const struct {
+	const char *folder; /* NULL: qmail's */
+	const char *name;
+} places[] = {
+	{ NULL, "tcp.smtp" },
+	{ NULL, "rules" },
+	{ NULL, "rules/smtp" },
+	{ NULL, "rules/tcp.smtp" },
+	{ NULL, "control/rules.smtp" },
+	{ NULL, "control/tcp.smtp" },
+	{ NULL, "control/rules" },
+	{ NULL, "etc/tcp.smtp" },
+	{ "/etc", "tcp.smtp" }, /* of the usual qmail alone */
+};
+
+/* Take it when it is the first one that is there; later ones are listed. */
+static void
+try_place(struct rules *r, const char *folder, const char *name, const char *end)
+{
+	char        path[QMAIL_PATH_MAX];
+	struct stat st;
+
+	if (snprintf(path, sizeof path, "%s/%s%s", folder, name, end) >=
+	        (int)sizeof path ||
+	    stat(path, &st) == -1 || !S_ISREG(st.st_mode))
+		return;
+	if (r->file == NULL)
+		add_file(r, path);
+	else
+		qmail_report_add(&r->import->left, path, 0,
+		    "was not looked at, %s was taken; another one is named by "
+		    "--rules", r->file);
+}
+
+/* The text before the database that was made of it. */
 static void
 find_files(struct rules *r)
 {
-	static const char *const names[] = { "tcp.smtp", "rules", "rules/smtp",
-		"rules/tcp.smtp", "control/rules.smtp", "control/tcp.smtp",
-		"control/rules", "etc/tcp.smtp", "/etc/tcp.smtp" };
-	static const char *const ends[] = { "", ".cdb" };
-	bool                     is_default =
-	    strcmp(r->import->folder, "/var/qmail") == 0;
+	bool is_usual = strcmp(r->import->folder, "/var/qmail") == 0;
 
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		for (size_t j = 0; j < sizeof ends / sizeof ends[0]; j++) {
-			char        path[QMAIL_PATH_MAX];
-			bool        is_absolute = names[i][0] == '/';
-			struct stat st;
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		const char *folder = places[i].folder;
 
-			if ((is_absolute && !is_default) ||
-			    snprintf(path, sizeof path, "%s%s%s%s",
-			        is_absolute ? "" : r->import->folder,
-			        is_absolute ? "" : "/", names[i], ends[j]) >=
-			        (int)sizeof path ||
-			    stat(path, &st) == -1 || !S_ISREG(st.st_mode))
-				continue;
-			if (r->file == NULL)
-				add_file(r, path);
-			else
-				qmail_report_add(&r->import->left, path, 0,
-				    "was not looked at, %s was taken; another "
-				    "one is named by --rules", r->file);
-		}
+		if (folder != NULL && !is_usual)
+			continue;
+		if (folder == NULL)
+			folder = r->import->folder;
+		try_place(r, folder, places[i].name, "");
+		try_place(r, folder, places[i].name, ".cdb");
+	}
 }
 
 bool

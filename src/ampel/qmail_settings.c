@@ -2,7 +2,6 @@
 #include <inttypes.h>
 
 #include "ampel/qmail_import.h"
-#include "base/number.h"
 #include "mail/address.h"
 #include "mail/setting.h"
 #include "proto/qmail_control.h"
@@ -170,8 +169,8 @@ read_double_bounce(struct qmail_import *import)
 		    buf_string(&text), to.n > 0 ? "" : " # nobody");
 		qmail_report_add(&import->carried, has_to ? to_file : host_file,
 		    0, to.n > 0 ? "double_bounce_to"
-		                : "one empty line: double bounces are discarded "
-		                  "(double_bounce_to)");
+		                : "double_bounce_to: one empty line, double bounces "
+		                  "are discarded");
 	}
 	buf_finish(&text);
 }

@@ -214,7 +214,7 @@ read_assign(struct qmail_import *import)
 		buf_addf(&import->conf, "assign = \"%s/%s\"\n", import->beside,
 		    qmail_beside_name(QMAIL_ASSIGN));
 		qmail_report_add(&import->carried, a.file, 0,
-		    "%zu entries, in the file assign (assign)", a.n);
+		    "assign: %zu, in the file assign", a.n);
 		look_at_homes(&a);
 	}
 	qmail_names_finish(&a.homes);

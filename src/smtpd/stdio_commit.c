@@ -92,10 +92,13 @@ stdio_commit(struct stdio_session *s)
 {
 	const struct envelope *e = smtp_server_envelope(&s->smtp);
 	uint64_t               began_ms = clock_monotonic_ms();
-	struct stdio_queue_end end = queue(s, e);
+	struct stdio_queue_end end;
+	struct smtp_reply      reply;
 	char                   accepted[ACCEPTED_MAX];
-	struct smtp_reply      reply = reply_to(&end, accepted);
 
+	stdio_recipients_rest(&s->recipients); /* the program may want its place */
+	end = queue(s, e);
+	reply = reply_to(&end, accepted);
 	write_final_line(s, e, &reply, began_ms);
 	message_drop(&s->message);
 	smtp_server_answer_commit(&s->smtp, reply);

@@ -458,8 +458,8 @@ def rules_setting(site):
 def test_rules(site):
     site.write({**ME, "tcp.smtp": RULES, "rules.cdb": "x"})
     assert site.imported() == [
-        'tcp.smtp:3: QMAILQUEUE="/bin/x" (2 rules) ran that program in front of the queue; Ampel has filter blocks for this, see ampel.conf(5)',
-        'tcp.smtp:4: FOO="bar" (1 rules) means nothing to Ampel',
+        'tcp.smtp:3: QMAILQUEUE="/bin/x", the first of 2, ran that program in front of the queue; Ampel has filter blocks for this, see ampel.conf(5)',
+        'tcp.smtp:4: FOO="bar" means nothing to Ampel',
         "rules.cdb: was not looked at, tcp.smtp was taken; another one is named by --rules",
     ]  # fmt: skip
     assert site.beside("rules") == RULES
@@ -488,9 +488,22 @@ def test_rules_as_cdb(site):
     subprocess.run(["tcprules", site.qmail / "tcp.smtp.cdb", site.qmail / "tmp"], input=RULES.encode(), check=True, timeout=60)
     site.write(ME)
     said = site.imported()
-    assert said[0].startswith('tcp.smtp.cdb: QMAILQUEUE="/bin/x" (')
+    assert said[0].startswith('tcp.smtp.cdb: QMAILQUEUE="/bin/x", ')
     assert site.conf.with_name("rules").read_bytes() == (site.qmail / "tcp.smtp.cdb").read_bytes()
     assert rules_setting(site)
+
+
+def test_rules_that_make_an_open_relay(site):
+    """The line is left out; of a database nothing is taken then, since it has no lines."""
+    site.write({**ME, "tcp.smtp": '127.:allow,RELAYCLIENT=""\n:allow,RELAYCLIENT=""\n'})
+    (said,) = site.imported()
+    assert said.startswith("tcp.smtp:2: ") and said.endswith(": left out"), said
+    assert site.beside("rules") == '127.:allow,RELAYCLIENT=""\n'
+    (site.qmail / "tcp.smtp").unlink()
+    site.write({"tcp.smtp.cdb": cdb([(b"127.", b"+RELAYCLIENT=\0"), (b"", b"+RELAYCLIENT=\0")])})
+    (said,) = site.imported("--force")
+    assert re.fullmatch(r"tcp\.smtp\.cdb: .*: nothing of it is carried over", said), said
+    assert not rules_setting(site)
 
 
 def test_without_rules(site):
