@@ -13,14 +13,14 @@
 #include "base/buf.h"
 #include "base/printable.h"
 #include "deliver/message.h"
+#include "deliver/tail.h"
 #include "io/child.h"
 #include "io/file.h"
 
 enum {
 	TERM_MS = 2000,     /* from TERM to KILL */
-	END_STEPS = 30,     /* the same when we end ourselves, before the supervisor kills us */
+	END_STEPS = 30,     /* the same in a zap: the supervisor waits no longer */
 	END_STEP_MS = 50,
-	OUTPUT_BYTES = 1024, /* of its end */
 	READS_AT_ONCE = 16,
 	OPEN_FILES = 1024,
 	HANDLES = 2,
@@ -47,9 +47,7 @@ struct command {
 	uv_poll_t           poll;     /* on output */
 	int                 output;   /* -1: none */
 	int                 n_handles; /* that are to be closed before it is freed */
-	size_t              n;
-	bool                is_cut;   /* there was more output before */
-	char                tail[OUTPUT_BYTES];
+	struct tail         said;
 };
 
 struct list {
@@ -117,26 +115,6 @@ free_command(struct command *c)
 
 /* --- output --- */
 
-static void
-keep_output(struct command *c, const char *p, size_t n)
-{
-	size_t over;
-
-	if (n > sizeof c->tail) {
-		p += n - sizeof c->tail;
-		n = sizeof c->tail;
-		c->is_cut = true;
-	}
-	if (c->n + n > sizeof c->tail) {
-		over = c->n + n - sizeof c->tail;
-		memmove(c->tail, c->tail + over, c->n - over);
-		c->n -= over;
-		c->is_cut = true;
-	}
-	memcpy(c->tail + c->n, p, n);
-	c->n += n;
-}
-
 /* False: there is no more for now, or for ever. */
 static bool
 read_output(struct command *c)
@@ -145,7 +123,7 @@ read_output(struct command *c)
 	ssize_t got = read(c->output, piece, sizeof piece);
 
 	if (got > 0)
-		keep_output(c, piece, (size_t)got);
+		tail_add(&c->said, (struct bytes){ piece, (size_t)got });
 	else if (got == 0)
 		close_output(c);
 	return got > 0;
@@ -159,23 +137,6 @@ on_output(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	read_output(c);
-}
-
-/* Its last lines, as far as they fit; with a cut the first of them is none. */
-static struct bytes
-last_lines(const struct command *c)
-{
-	struct bytes text = { c->tail, c->n };
-	size_t       at;
-
-	while (text.n > 0 && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == ' '))
-		text.n--;
-	if (text.n <= COMMAND_TEXT && !c->is_cut)
-		return text;
-	if (text.n > COMMAND_TEXT)
-		text = bytes_from(text, text.n - COMMAND_TEXT);
-	at = bytes_find(text, '\n');
-	return at == text.n ? text : bytes_from(text, at + 1);
 }
 
 /* --- the end --- */
@@ -218,8 +179,8 @@ describe(const struct command *c, struct child_end end, struct buf *b)
 		    (unsigned long long)(c->spec.timeout_ms / 1000));
 	else if (!end.exited)
 		buf_addf(b, "the program was killed by signal %d", end.code);
-	else if (c->n > 0)
-		printable_add(b, last_lines(c), COMMAND_TEXT);
+	else if (c->said.n > 0)
+		printable_add(b, tail_lines(&c->said), TAIL_TEXT);
 	else
 		buf_addf(b, "the program exited %d", end.code);
 }
@@ -232,7 +193,7 @@ finish(struct command *c, struct child_end end)
 	struct commands   *cs = c->commands;
 	command_ended     *ended = c->ended;
 	void              *context = c->context;
-	char               room[COMMAND_TEXT + 64];
+	char               room[TAIL_TEXT + 64];
 	struct buf         b = { .p = room, .cap = sizeof room,
 		.max = sizeof room - 1 };
 	struct command_end answer = { .result = COMMAND_DEFERRED };

@@ -13,7 +13,7 @@
 
 #include "base/bytes.h"
 
-enum { COMMANDS_AT_ONCE = 20, COMMAND_TEXT = 400 };
+enum { COMMANDS_AT_ONCE = 20 };
 
 struct commands;
 struct command;

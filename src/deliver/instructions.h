@@ -2,10 +2,10 @@
  * One delivery as the user's .qmail file has it: its lines are obeyed one after the other,
  * forwards last. What a line comes to decides whether the next one's turn comes:
  *
- *     FRESH --next--> home and file looked at, loop looked for
- *           --next--> a line: GO_ON / WAIT for a program or a lock / a Maildir, which the caller
- *                     delivers into and then calls instructions_delivered
- *           --next--> END: the outcome is known
+ *     next: home and file are looked at, and whether it is a loop; then line by line
+ *           WAIT: for a program or a lock, until `ready` comes; then next
+ *           INBOX, MAILDIR: the caller delivers; instructions_delivered; then next
+ *           END: the outcome is known
  */
 #ifndef AMPEL_DELIVER_INSTRUCTIONS_H
 #define AMPEL_DELIVER_INSTRUCTIONS_H

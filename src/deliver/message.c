@@ -60,7 +60,7 @@ message_open(int body, uint64_t size_bytes)
 	uint64_t size;
 	int      fd;
 
-	/* what is not sealed, its reader could write; what is longer is more than the message */
+	/* its reader could write what is not sealed, and would read what is behind it */
 	if (memfile_check(body, UINT64_MAX, &size) == MEMFILE_SEALED &&
 	    size == size_bytes) {
 		fd = memfile_reopen(body);

@@ -1,4 +1,4 @@
-/* The message that is delivered, as its body's descriptor gives it: shared, and read with pread. */
+/* The message that is delivered: its body's descriptor is shared, and read with pread. */
 #ifndef AMPEL_DELIVER_MESSAGE_H
 #define AMPEL_DELIVER_MESSAGE_H
 

@@ -12,7 +12,7 @@
 enum { TRACE_LINE = 640 };
 
 struct trace {
-	char from_line[TRACE_LINE];    /* "From ann@far.example Wed Nov 25 11:04:00 2026", of an mbox */
+	char from_line[TRACE_LINE];    /* "From ann@far.example Wed Nov 25 11:04:00 2026" */
 	char return_path[TRACE_LINE];  /* "Return-Path: <ann@far.example>" */
 	char delivered_to[TRACE_LINE]; /* "Delivered-To: joe-list@example.org" */
 };

@@ -10,6 +10,7 @@
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/log.h"
+#include "io/place.h"
 #include "io/sandbox.h"
 #include "io/stdio.h"
 #include "mail/address.h"
@@ -98,24 +99,6 @@ find_hostname(const char *control, char name[HOSTNAME_SIZE])
 	return bytes_of(name[0] != '\0' ? name : "localhost");
 }
 
-/* Beside us. Before we are undumpable: then this link is root's. */
-static bool
-find_mailbox(char path[PATH_MAX])
-{
-	static const char name[] = "/ampel-mailbox";
-	ssize_t           n = readlink("/proc/self/exe", path, PATH_MAX - sizeof name);
-	char             *slash;
-
-	if (n <= 0)
-		return false;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (slash == NULL)
-		return false;
-	memcpy(slash, name, sizeof name);
-	return access(path, X_OK) == 0;
-}
-
 /* --- the session --- */
 
 /* What the daemon does, but for what a set-uid checkpassword needs. */
@@ -163,7 +146,8 @@ stdio_main(int argc, char **argv)
 	code = parse_options(&o, argc, argv);
 	if (code != 0)
 		return code;
-	if (!find_mailbox(mailbox))
+	if (!place_beside("ampel-mailbox", mailbox, sizeof mailbox) ||
+	    access(mailbox, X_OK) == -1)
 		return refuse("ampel-mailbox is not beside this program", "");
 	if (!enter_sandbox(error, sizeof error))
 		return refuse(error, "");

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "io/clock.h"
 #include "io/file.h"
+#include "io/spawning.h"
 #include "proto/checkpassword.h"
 
 enum {
@@ -71,48 +72,20 @@ add_fds(posix_spawn_file_actions_t *actions, int socket, int input)
 	return error;
 }
 
-/* Default signals, none blocked, a process group of its own. */
-static int
-set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t all, none;
-	int      error;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	error = posix_spawnattr_setsigdefault(attributes, &all);
-	if (error == 0)
-		error = posix_spawnattr_setsigmask(attributes, &none);
-	if (error == 0)
-		error = posix_spawnattr_setpgroup(attributes, 0);
-	if (error == 0)
-		error = posix_spawnattr_setflags(attributes,
-		    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-		        POSIX_SPAWN_SETPGROUP);
-	return error;
-}
-
 /* 0 or an errno, that of a failed exec included. */
 static int
 spawn(char *const *argv, int socket, int input, pid_t *pid)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t          attributes;
-	int                        error = posix_spawn_file_actions_init(&actions);
+	struct spawning s;
+	int             error = spawning_init(&s);
 
 	if (error != 0)
 		return error;
-	error = posix_spawnattr_init(&attributes);
-	if (error == 0) {
-		error = set_attributes(&attributes);
-		if (error == 0)
-			error = add_fds(&actions, socket, input);
-		if (error == 0)
-			error = posix_spawnp(
-			    pid, argv[0], &actions, &attributes, argv, environ);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&actions);
+	error = add_fds(&s.actions, socket, input);
+	if (error == 0)
+		error = posix_spawnp(
+		    pid, argv[0], &s.actions, &s.attributes, argv, environ);
+	spawning_finish(&s);
 	return error;
 }
 

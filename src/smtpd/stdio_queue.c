@@ -14,11 +14,16 @@
 #include "io/clock.h"
 #include "io/file.h"
 #include "io/log.h"
+#include "io/place.h"
+#include "io/spawning.h"
 
 enum {
 	KILLED_MS = 1000, /* who was killed ends soon, or is another user and stays */
 	TEXT_FD = QMAIL_QUEUE_TEXT_FD,
 };
+
+/* As they are installed, wherever that is. */
+#define INJECT "../../bin/ampel-inject"
 
 /* Sources, each above all targets. */
 struct ends {
@@ -33,24 +38,6 @@ struct run {
 };
 
 /* --- its start --- */
-
-/* PREFIX/bin/ampel-inject of PREFIX/libexec/ampel/ampel-smtpd, wherever PREFIX is. */
-static bool
-find_inject(char path[PATH_MAX])
-{
-	static const char name[] = "/../../bin/ampel-inject";
-	ssize_t           n = readlink("/proc/self/exe", path, PATH_MAX - sizeof name);
-	char             *slash;
-
-	if (n <= 0)
-		return false;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (slash == NULL)
-		return false;
-	memcpy(slash, name, sizeof name);
-	return true;
-}
 
 static int
 add_fds(posix_spawn_file_actions_t *actions, const struct ends *e)
@@ -69,59 +56,22 @@ add_fds(posix_spawn_file_actions_t *actions, const struct ends *e)
 	return error;
 }
 
-/* Default signals, none blocked, a process group of its own: what it leaves behind can be killed. */
-static int
-set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t all, none;
-	int      error;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	error = posix_spawnattr_setsigdefault(attributes, &all);
-	if (error == 0)
-		error = posix_spawnattr_setsigmask(attributes, &none);
-	if (error == 0)
-		error = posix_spawnattr_setpgroup(attributes, 0);
-	if (error == 0)
-		error = posix_spawnattr_setflags(attributes,
-		    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-		        POSIX_SPAWN_SETPGROUP);
-	return error;
-}
-
-static int
-spawn_with(const struct stdio_queue *q, char *path, const struct ends *e,
-    posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, pid_t *pid)
-{
-	char *argv[] = { path, NULL };
-	int   error = set_attributes(attributes);
-
-	if (error == 0)
-		error = add_fds(actions, e);
-	if (error == 0 && q->folder)
-		error = posix_spawn_file_actions_addchdir_np(actions, q->folder);
-	if (error == 0)
-		error = posix_spawn(pid, path, actions, attributes, argv, environ);
-	return error;
-}
-
 /* 0 or an errno, that of a failed exec included. */
 static int
 spawn(const struct stdio_queue *q, char *path, const struct ends *e, pid_t *pid)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t          attributes;
-	int                        error = posix_spawn_file_actions_init(&actions);
+	char           *argv[] = { path, NULL };
+	struct spawning s;
+	int             error = spawning_init(&s);
 
 	if (error != 0)
 		return error;
-	error = posix_spawnattr_init(&attributes);
-	if (error == 0) {
-		error = spawn_with(q, path, e, &actions, &attributes, pid);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&actions);
+	error = add_fds(&s.actions, e);
+	if (error == 0 && q->folder)
+		error = posix_spawn_file_actions_addchdir_np(&s.actions, q->folder);
+	if (error == 0)
+		error = posix_spawn(pid, path, &s.actions, &s.attributes, argv, environ);
+	spawning_finish(&s);
 	return error;
 }
 
@@ -266,7 +216,7 @@ stdio_queue_run(const struct stdio_queue *q, int message, int envelope)
 	char      *path = q->program;
 	int        error = ENOENT;
 
-	if (path == NULL && find_inject(inject))
+	if (path == NULL && place_beside(INJECT, inject, sizeof inject))
 		path = inject;
 	if (path)
 		error = start(&r, q, path, message, envelope);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "deliver/commands.h"
+#include "deliver/tail.h"
 #include "home.h"
 #include "io/memfile.h"
 
@@ -152,12 +153,12 @@ test_much_output(void **state)
 	run("seq 100000; exit 100", body, 20000, &seen);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	n = strlen(seen.text);
-	assert_true(n > COMMAND_TEXT - 20 && n <= COMMAND_TEXT);
+	assert_true(n > TAIL_TEXT - 20 && n <= TAIL_TEXT);
 	assert_string_equal(seen.text + n - 12, "99999 100000");
 	assert_memory_equal(seen.text, "99", 2);
 	run("head -c 100000 /dev/zero | tr '\\0' x; exit 100", body, 20000, &seen);
 	uv_run(&loop, UV_RUN_DEFAULT);
-	assert_int_equal(strlen(seen.text), COMMAND_TEXT);
+	assert_int_equal(strlen(seen.text), TAIL_TEXT);
 	close(body);
 }
 
