@@ -19,7 +19,7 @@ OTHERS_MAY_WRITE = 0o022
 STICKY = 0o1000
 
 # What .qmail files of the site run. The message has its token in a field.
-APPEND = "|sed -n 's/^X-Token: //p' >> programs"
+APPEND = """|echo $(sed -n 's/^X-Token: //p') "$RECIPIENT" >> programs"""
 EXITS = {f"|exit {code}": code for code in (0, 99, 100)}
 
 
@@ -128,24 +128,32 @@ class Qmail:
 
     def deliver(self, address, sender=SENDER):
         """
-        What becomes of it: ("maildir", folder), ("mbox", file), ("program", home),
-        ("remote", sender, address), ("bounce", to, address), ("deferred", address).
+        What becomes of it: ("maildir", folder, to), ("mbox", file, to), ("program", home, to), where to
+        is what Delivered-To and RECIPIENT say, LOCAL@HOST; ("remote", sender, address),
+        ("bounce", to, address), ("deferred", address).
         """
         local = self.local_part(address)
         if local is None:
             return [("remote", sender, address)]
         owner = self.owner(local)
+        host = address.rpartition("@")[2] or self.me
+        to = f"{local}@{host}"
         path = self.file(owner)
         if path is None:
-            return [("bounce", sender, address)] if owner.dash else [("maildir", owner.home / "Maildir")]
+            return [("bounce", sender, address)] if owner.dash else [("maildir", owner.home / "Maildir", to)]
         modes = owner.home.stat().st_mode, path.stat().st_mode
         text = path.read_text()
         if modes[0] & (OTHERS_MAY_WRITE | STICKY) or modes[1] & OTHERS_MAY_WRITE or text[:1] == "\n":
             return [("deferred", address)]
         if not text:
-            return [("maildir", owner.home / "Maildir")]
-        host = address.rpartition("@")[2] or self.me
-        return self.obey(text, owner, address, sender, self.new_sender(owner, local, host, sender))
+            return [("maildir", owner.home / "Maildir", to)]
+        events, forwards, code = self.obey(text, owner.home, to)
+        if code == 100:
+            return [*events, ("bounce", sender, address)]
+        new_sender = self.new_sender(owner, local, host, sender)
+        for forward in forwards:
+            events += self.deliver_forward(forward, new_sender)
+        return events
 
     @staticmethod
     def new_sender(owner, local, host, sender):
@@ -156,7 +164,9 @@ class Qmail:
             return f"{local}-owner-@{host}-@[]"
         return f"{local}-owner@{host}"
 
-    def obey(self, text, owner, address, sender, new_sender):
+    @staticmethod
+    def obey(text, home, to):
+        """What its lines do themselves, to whom it goes on, and the exit code that ended it."""
         events, forwards, code = [], [], 0
         for line in text.splitlines():
             line = line.rstrip(" \t")
@@ -164,20 +174,16 @@ class Qmail:
                 continue
             if line[0] == "|":
                 if line == APPEND:
-                    events.append(("program", owner.home))
+                    events.append(("program", home, to))
                 code = EXITS.get(line, 0)
             elif line[0] in "./":
                 kind = "maildir" if line.endswith("/") else "mbox"
-                events.append((kind, owner.home / line))
+                events.append((kind, home / line, to))
             else:
                 forwards.append(line.removeprefix("&"))
             if code:
                 break
-        if code == 100:
-            return [*events, ("bounce", sender, address)]
-        for forward in forwards:
-            events += self.deliver_forward(forward, new_sender)
-        return events
+        return events, forwards, code
 
     def deliver_forward(self, address, sender):
         if "@" not in address:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 ACCOUNTS = 6
 ALIAS_UID = 64998  # no person's, as Debian's qmail has it
-AT_ONCE = 40  # recipients of a message; what becomes of each message is compared
+AT_ONCE = 40  # recipients of a message
 DELIVERY_SECONDS = 60
 MEMORY, MEMORY_NEEDED = "/dev/shm", 2 * 1024**3
 DEFERRED = "Ampel defers mail for it"
@@ -147,18 +147,28 @@ def tokens(text):
     return re.findall(r"^X-Token: (\w+)$", text, re.M)
 
 
+def receipt(text):
+    """(token, to) of a message: the topmost Delivered-To is of the last hop."""
+    (token,) = set(tokens(text))
+    return token, re.search(r"^Delivered-To: (.*)$", text, re.M).group(1).lower()
+
+
 def delivered_here(site):
-    """[(token, kind, place)] of all homes."""
+    """[(token, kind, place, to)] of all homes."""
     found = []
     for home in [*site.homes.iterdir(), *(a[2] for a in site.accounts.values()), site.alias[2]]:
         for name in ("Maildir", "Ext", "Shop"):
             for path in maildir.files(home / name):
-                found += [(t, "maildir", home / name) for t in tokens(path.read_text())]
+                token, to = receipt(path.read_text())
+                found.append((token, "maildir", home / name, to))
         if (home / "Mailbox").exists():
             for mail in mailbox.mbox(home / "Mailbox", create=False):
-                found.append((mail["X-Token"], "mbox", home / "Mailbox"))
+                token, to = receipt(mail.as_string())
+                found.append((token, "mbox", home / "Mailbox", to))
         if (home / "programs").exists():
-            found += [(t, "program", home) for t in (home / "programs").read_text().split()]
+            for line in (home / "programs").read_text().splitlines():
+                token, to = line.split()
+                found.append((token, "program", home, to.lower()))
     return found
 
 
