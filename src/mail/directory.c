@@ -84,6 +84,7 @@ directory_add_virtual(
 {
 	struct virtual_entry *entry = arena_alloc(&d->arena, sizeof *entry);
 	struct bytes          copy = copy_lower(&d->arena, key);
+	struct virtual_entry *before;
 	char                 *prefix = arena_alloc(&d->arena, prepend.n + 1);
 
 	if (entry == NULL || copy.p == NULL || prefix == NULL)
@@ -94,7 +95,11 @@ directory_add_virtual(
 		entry->prefix = (struct bytes){ prefix, prepend.n + 1 };
 		d->is_any_ours = true;
 	}
-	return table_add(&d->virtuals, copy, entry) != TABLE_NO_MEMORY;
+	before = table_find(&d->virtuals, copy);
+	if (before != NULL)
+		*before = *entry;
+	return before != NULL ||
+	    table_add(&d->virtuals, copy, entry) == TABLE_ADDED;
 }
 
 /* NULL: no memory. */

@@ -47,7 +47,7 @@ bool directory_add_relay_domain(struct directory *d, struct bytes domain);
 /*
  * A line of virtualdomains: key is "user@dom", "dom", ".suffix" or empty (all others that are
  * not ours), in this order of search; prepend empty: an exception, not ours. A key that stands
- * twice: the first counts. Not for what directory_add_domain names.
+ * twice: the last counts, as qmail has it. Not for what directory_add_domain names.
  */
 bool directory_add_virtual(
     struct directory *d, struct bytes key, struct bytes prepend);

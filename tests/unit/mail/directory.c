@@ -431,7 +431,8 @@ struct virtual_row {
 };
 
 static const struct virtual_row virtual_rows[] = {
-	{ "one.example", "joe" },
+	{ "one.example", "ann" },     /* the first does not count */
+	{ "One.Example", "joe" },
 	{ "info@two.example", "ann-info" },
 	{ "Two.example", "alias-two" },
 	{ ".below.example", "joe-below" },
@@ -442,7 +443,6 @@ static const struct virtual_row virtual_rows[] = {
 	{ "virt.example", "virt" },
 	{ "pop.example", "pop" },
 	{ "gone.example", "nobody" },
-	{ "one.example", "ann" },     /* the second does not count */
 	{ "example.org", "ann" },     /* it is ours anyhow */
 	{ "mx.example.org", "ann" },  /* so is the host */
 	{ "a b@two.example", "joe-quoted" },
@@ -783,6 +783,33 @@ test_longest_virtual(void **state)
 	arena_finish(&arena);
 }
 
+/* qmail's own table finds the line that came last. */
+static void
+test_virtual_twice(void **state)
+{
+	struct directory *d = directory_new();
+	struct address    address;
+	struct route      route;
+	struct arena      arena;
+
+	(void)state;
+	arena_init(&arena, 4096);
+	assert_true(directory_add_user(d, BYTES("joe")));
+	assert_true(directory_add_user(d, BYTES("ann")));
+	assert_true(directory_set_qmail(d, BYTES("")));
+	assert_true(directory_add_virtual(d, BYTES("v.example"), BYTES("joe")));
+	assert_true(directory_add_virtual(d, BYTES("V.example"), BYTES("ann")));
+	assert_true(address_parse(BYTES("x@v.example"), &address));
+	directory_route(d, &arena, &address, &route);
+	assert_int_equal(route.kind, ROUTE_USER);
+	assert_true(bytes_equal(route.user, BYTES("ann")));
+	assert_true(directory_add_virtual(d, BYTES("v.example"), BYTES("")));
+	directory_route(d, &arena, &address, &route);
+	assert_int_equal(route.kind, ROUTE_NOT_OURS);
+	directory_free(d);
+	arena_finish(&arena);
+}
+
 /* Whoever runs out of memory finds nobody, rather than somebody else. */
 static void
 test_no_memory(void **state)
@@ -901,6 +928,7 @@ main(void)
 		cmocka_unit_test(test_dash_delimiter),
 		cmocka_unit_test(test_only_virtual),
 		cmocka_unit_test(test_longest_virtual),
+		cmocka_unit_test(test_virtual_twice),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_loops_of_assigned),
 		cmocka_unit_test(test_own_of_qmail),
