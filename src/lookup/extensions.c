@@ -38,7 +38,7 @@ struct extensions {
 	void               (*want)(struct bytes user);
 	struct remembered    remembered;
 	struct accounts      accounts;
-	size_t               n_wanted; /* accounts */
+	size_t               n_wanted; /* accounts that are not overdue */
 	struct process      *first;
 	uint64_t             n_come;    /* processes, ever */
 	size_t               n_started; /* those that run because we wanted them */
@@ -70,6 +70,22 @@ static void
 try_later(struct question *question)
 {
 	end((struct extension_question *)question, EXTENSION_TRY_LATER);
+}
+
+/*
+ * A process whose user has stopped it is told of the account and never says so: the account
+ * goes on waiting, but not in the place of somebody else's.
+ */
+static void
+time_out(struct question *question)
+{
+	struct extension_question *q = (struct extension_question *)question;
+
+	if (q->account->is_wanted && !q->account->is_overdue) {
+		q->account->is_overdue = true;
+		q->extensions->n_wanted--;
+	}
+	try_later(question);
 }
 
 void
@@ -310,8 +326,9 @@ extensions_deliver_for(struct extensions *x, const struct msg_deliver_for *m)
 
 	if (account == NULL || !account->is_wanted)
 		return;
-	account->is_wanted = false;
-	x->n_wanted--;
+	if (!account->is_overdue)
+		x->n_wanted--;
+	account->is_wanted = account->is_overdue = false;
 	if (m->result == WANT_READY)
 		account->process = find_process(x, m->serial);
 	count_started(x, account);
@@ -422,7 +439,7 @@ extensions_new(uv_loop_t *loop, uint64_t seed, void (*want)(struct bytes user))
 	}
 	x->loop = loop;
 	x->want = want;
-	question_ring_init(&x->ring, try_later);
+	question_ring_init(&x->ring, time_out);
 	uv_timer_init(loop, &x->timer);
 	x->timer.data = x;
 	return x;
