@@ -431,6 +431,30 @@ test_loop(void **state)
 	assert_int_equal(count("."), 1);
 }
 
+/* What a forward says must be known again when it comes back. */
+static void
+test_loop_of_any_name(void **state)
+{
+	static const char *const targets[] = { "bob@y.example", NULL };
+	static const char *const names[] = { "j\xc3\xbcrgen", "a  b" };
+
+	(void)state;
+	put(".qmail-default", "&bob@y.example\n", 0600);
+	for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct answer a = deliver("-", names[i]);
+		char          content[256];
+
+		snprintf(content, sizeof content,
+		    "Delivered-To: joe-%s@x.example\n" MESSAGE, names[i]);
+		expect_forward(&a, "ann@far.example", content, targets);
+		send_message(300 + i, bytes_of(content), "ann@far.example", "-",
+		    names[i]);
+		a = receive_answer(300 + i);
+		expect(&a, OUTCOME_FAILED, STATUS(5, 4, 6),
+		    "mail loop: it was delivered to this address before");
+	}
+}
+
 static void
 test_distrust(void **state)
 {
@@ -603,6 +627,7 @@ main(void)
 		IN_HOME(test_environment),
 		IN_HOME(test_forwards),
 		IN_HOME(test_loop),
+		IN_HOME(test_loop_of_any_name),
 		IN_HOME(test_distrust),
 		IN_HOME(test_beside),
 		IN_HOME(test_given_up),
