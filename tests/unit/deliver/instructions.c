@@ -477,6 +477,25 @@ test_distrust(void **state)
 	assert_int_equal(count("."), 0);
 }
 
+/* What can be seen before, is: nothing is done again and again because of it. */
+static void
+test_outside(void **state)
+{
+	static const char *const lines[] = { "/dev/null", "/etc/", "/" };
+	struct answer a;
+	char          content[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		snprintf(content, sizeof content, "|echo x >x\n%s\n", lines[i]);
+		put(".qmail-o", content, 0600);
+		a = deliver("-", "o");
+		expect(&a, OUTCOME_DEFERRED, STATUS(4, 3, 5),
+		    ".qmail-o, line 2: lies outside of the home");
+		assert_int_equal(count("."), 0);
+	}
+}
+
 /* --- in time --- */
 
 /* One whose program runs does not hold up the next one. */
@@ -629,6 +648,7 @@ main(void)
 		IN_HOME(test_loop),
 		IN_HOME(test_loop_of_any_name),
 		IN_HOME(test_distrust),
+		IN_HOME(test_outside),
 		IN_HOME(test_beside),
 		IN_HOME(test_given_up),
 		IN_HOME(test_lock),
