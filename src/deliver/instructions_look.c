@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "deliver/beneath.h"
 #include "deliver/delivered_to.h"
 #include "deliver/instructions_inside.h"
 #include "deliver/message.h"
@@ -52,7 +53,22 @@ read_file(struct instructions *in)
 	}
 }
 
-/* A wrong address is found before a program runs that would run again then. */
+/* A wrong path or address is found before a program runs that would run again then. */
+static void
+check_paths(struct instructions *in)
+{
+	for (size_t i = 0; i < in->lines.n && !in->is_ended; i++) {
+		const struct dot_qmail_line *line = &in->lines.lines[i];
+		struct bytes                 path;
+
+		if ((line->kind == DOT_QMAIL_MBOX ||
+		        line->kind == DOT_QMAIL_MAILDIR) &&
+		    !beneath_path(line->text, in->given.home, &path))
+			instructions_mistake_in(
+			    in, line->number, "lies outside of the home");
+	}
+}
+
 static void
 check_addresses(struct instructions *in)
 {
@@ -124,6 +140,8 @@ instructions_look(struct instructions *in)
 	read_file(in);
 	if (!in->is_ended)
 		count_bytes(in);
+	if (!in->is_ended)
+		check_paths(in);
 	if (!in->is_ended)
 		check_addresses(in);
 	if (!in->is_ended)
