@@ -9,6 +9,7 @@
 enum {
 	PIECE_BYTES = 8 * 1024,
 	SHARED_BYTES = 64 * 1024 * 1024, /* of one user's files at a time */
+	FORWARDING_BYTES = 256 * 1024 * 1024,
 };
 
 static void
@@ -89,6 +90,33 @@ count_bytes(struct instructions *in)
 		    "%.64s: too large for so many messages at once", in->file.name);
 }
 
+static bool
+has_forwards(const struct dot_qmail *lines)
+{
+	for (size_t i = 0; i < lines->n; i++)
+		if (lines->lines[i].kind == DOT_QMAIL_FORWARD)
+			return true;
+	return false;
+}
+
+/*
+ * Forwards are made faster than the queue stores them, and lie in memory until then: before
+ * anything is done, who finds too much of them waits. One alone may have any size.
+ */
+static void
+count_forward(struct instructions *in)
+{
+	uint64_t *all = &in->shared->n_forwarding;
+
+	if (!has_forwards(&in->lines))
+		return;
+	in->n_forwarding = in->given.size_bytes + in->content.len;
+	*all += in->n_forwarding;
+	if (*all > FORWARDING_BYTES && *all > in->n_forwarding)
+		instructions_end(in, OUTCOME_DEFERRED, STATUS(4, 3, 0),
+		    "%.64s: too much is being forwarded at once", in->file.name);
+}
+
 /* 0, or an errno. */
 static int
 look_for_loop(const struct instructions_case *given, bool *is_loop)
@@ -146,4 +174,6 @@ instructions_look(struct instructions *in)
 		check_addresses(in);
 	if (!in->is_ended)
 		check_loop(in);
+	if (!in->is_ended)
+		count_forward(in);
 }
