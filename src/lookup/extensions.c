@@ -85,6 +85,7 @@ time_out(struct question *question)
 		q->account->is_overdue = true;
 		q->extensions->n_wanted--;
 	}
+	q->account->is_silent = true;
 	try_later(question);
 }
 
@@ -196,6 +197,7 @@ on_extension(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	/* it answers for those alone whom it serves */
 	if (q == NULL || q->process != process)
 		return true;
+	q->account->is_silent = false;
 	if (m.answer != EXTENSION_TRY_LATER &&
 	    msg_ask_extension_read(q->question.frame, &asked))
 		remembered_add(&x->remembered,
@@ -328,7 +330,7 @@ extensions_deliver_for(struct extensions *x, const struct msg_deliver_for *m)
 		return;
 	if (!account->is_overdue)
 		x->n_wanted--;
-	account->is_wanted = account->is_overdue = false;
+	account->is_wanted = account->is_overdue = account->is_silent = false;
 	if (m->result == WANT_READY)
 		account->process = find_process(x, m->serial);
 	count_started(x, account);
@@ -380,11 +382,13 @@ new_question(uint64_t number, const struct extension *extension)
 	return q;
 }
 
+/* Of whom is silent one question finds out whether he still is. */
 static bool
 has_room(const struct extensions *x, const struct account *account)
 {
-	return x->n_open < EXTENSIONS_OPEN_MAX &&
-	    account->n_open < EXTENSIONS_OPEN_ACCOUNT_MAX &&
+	size_t max = account->is_silent ? 1 : EXTENSIONS_OPEN_ACCOUNT_MAX;
+
+	return x->n_open < EXTENSIONS_OPEN_MAX && account->n_open < max &&
 	    is_within_reach(x, account);
 }
 

@@ -575,6 +575,23 @@ a_process_that_says_nothing_is_try_later(void **state)
 	assert_told(told, EXTENSION_TRY_LATER);
 }
 
+/* A stopped process has one question at a time, not as many as there may be. */
+static void
+a_silent_process_has_one_question_at_a_time(void **state)
+{
+	(void)state;
+	ask(0, "joe", "list");
+	serve("joe", 1);
+	receive(1, "joe", "list");
+	wait_in_vain();
+	assert_non_null(ask(1, "joe", "second")->question);
+	assert_null(ask(2, "joe", "third")->question);
+	answer(1, receive(1, "joe", "second"), EXTENSION_YES);
+	assert_told(&w.told[1], EXTENSION_YES);
+	assert_non_null(ask(3, "joe", "fourth")->question);
+	assert_non_null(ask(4, "joe", "fifth")->question);
+}
+
 /* One uid may have many accounts, and stop the process that all of them wait for. */
 static void
 accounts_that_wait_in_vain_leave_room_for_others(void **state)
@@ -643,6 +660,7 @@ main(void)
 		TEST(questions_are_bounded),
 		TEST(names_are_checked),
 		TEST(a_process_that_says_nothing_is_try_later),
+		TEST(a_silent_process_has_one_question_at_a_time),
 		TEST(accounts_that_wait_in_vain_leave_room_for_others),
 	};
 
