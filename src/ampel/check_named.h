@@ -61,5 +61,8 @@ void check_alias_user(
 /* Notes: users of the file at path who could log in, had they a password. */
 void check_passwordless(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *notes);
+/* A warning: nobody of the users of the host can log in. */
+void check_system_passwords(
+    const struct config *config, struct arena *arena, struct mistakes *warnings);
 
 #endif

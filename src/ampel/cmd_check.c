@@ -80,6 +80,7 @@ add_warnings(const struct config *config, struct arena *arena,
 		    "warning: there is no listen block: nothing comes in");
 	check_self_signed(config, arena, warnings);
 	check_proofs(config, arena, warnings);
+	check_system_passwords(config, arena, warnings);
 	/* users who are known are believed */
 	for (size_t i = 0; i < config->n_listen; i++)
 		if (!role_has_users(config->listen[i].name) &&

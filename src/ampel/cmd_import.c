@@ -14,7 +14,7 @@
 #include "mail/mistakes.h"
 #include "proto/config_text.h"
 
-enum { RULES_FILES_MAX = 16, FILE_MODE = 0644 };
+enum { RULES_FILES_MAX = 16, FILE_MODE = 0644, FOLDER_MODE = 0755 };
 
 struct options {
 	const char *folder;
@@ -65,7 +65,7 @@ is_nameable(const char *path)
 	    printable_is(text) && bytes_find(text, '"') == text.n;
 }
 
-/* The folder of the ampel.conf, which must be there. False: said why. */
+/* The folder of the ampel.conf; one that is named from / is made later. False: said why. */
 static bool
 find_beside(struct qmail_import *import, const char *config_file)
 {
@@ -78,8 +78,11 @@ find_beside(struct qmail_import *import, const char *config_file)
 	snprintf(folder, sizeof folder, "%.*s", n > 0 ? n : 1,
 	    n > 0 ? config_file : ".");
 	if (realpath(folder, real) == NULL) {
-		output_complain(EX_BAD, folder, strerror(errno));
-		return false;
+		if (errno != ENOENT || folder[0] != '/') {
+			output_complain(EX_BAD, folder, strerror(errno));
+			return false;
+		}
+		snprintf(real, sizeof real, "%s", folder);
 	}
 	if (!is_nameable(real)) {
 		output_complain(EX_BAD, folder,
@@ -147,12 +150,23 @@ any_is_of_qmail(const struct qmail_import *import, const char *config_file)
 	return is_of_qmail(import, config_file);
 }
 
+/* Whatever the mode mask is: our programs read what lies there as others than root. */
+static bool
+make_folder(const char *path)
+{
+	if (mkdir(path, FOLDER_MODE) == 0)
+		return chmod(path, FOLDER_MODE) == 0;
+	return errno == EEXIST;
+}
+
 /* The ampel.conf comes last: what it names is there. */
 static int
 write_files(const struct qmail_import *import, const char *config_file)
 {
 	char path[PATH_MAX];
 
+	if (!make_folder(import->beside))
+		return output_complain(EX_BAD, import->beside, strerror(errno));
 	for (size_t i = 0; i < QMAIL_BESIDES; i++) {
 		beside_path(import, (enum qmail_beside)i, path);
 		if (import->files[i].len > 0 &&

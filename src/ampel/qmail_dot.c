@@ -1,6 +1,6 @@
 /*
  * .qmail files stay where they are; here they are looked through for what Ampel
- * defers.
+ * defers, and for programs of qmail's own.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +37,58 @@ say(const struct home *home, const char *name, unsigned line, const char *text)
 	    "%s: Ampel defers mail for it", text);
 }
 
+/* --- programs --- */
+
+/* Of qmail and ezmlm, those that stand in .qmail files. */
+static const struct {
+	struct bytes name;
+	bool         sends; /* by qmail-queue */
+} programs[] = {
+	{ BYTES_INIT("bouncesaying"), false },
+	{ BYTES_INIT("condredirect"), true },
+	{ BYTES_INIT("except"), false },
+	{ BYTES_INIT("ezmlm-gate"), true },
+	{ BYTES_INIT("ezmlm-get"), true },
+	{ BYTES_INIT("ezmlm-manage"), true },
+	{ BYTES_INIT("ezmlm-moderate"), true },
+	{ BYTES_INIT("ezmlm-request"), true },
+	{ BYTES_INIT("ezmlm-return"), true },
+	{ BYTES_INIT("ezmlm-send"), true },
+	{ BYTES_INIT("ezmlm-store"), true },
+	{ BYTES_INIT("forward"), true },
+	{ BYTES_INIT("preline"), false },
+	{ BYTES_INIT("qmail-inject"), true },
+	{ BYTES_INIT("qmail-queue"), true },
+	{ BYTES_INIT("qreceipt"), true },
+};
+
+/* The first word of a line counts: what else a shell makes of it is not looked at. */
+static void
+look_at_program(const struct home *home, const char *file,
+    const struct dot_qmail_line *line)
+{
+	struct bytes command = bytes_trim(line->text);
+	struct bytes path = bytes_first(command, bytes_find(command, ' '));
+	struct bytes rest = path, name = path;
+	char         where[QMAIL_PATH_MAX];
+	size_t       i = 0, n = sizeof programs / sizeof programs[0];
+
+	while (bytes_split(&rest, '/', &name))
+		;
+	while (i < n && !bytes_equal(programs[i].name, name))
+		i++;
+	snprintf(where, sizeof where, "%s/%s", home->path, file);
+	if (i < n && programs[i].sends)
+		qmail_report_add(&home->import->left, where, line->number,
+		    "runs \"%.*s\", which hands mail to qmail's queue: what to "
+		    "write instead says ampel-qmail(7), COMPATIBILITY",
+		    BYTES_ARG(name));
+	else if (i < n && name.n == path.n)
+		qmail_report_add(&home->import->left, where, line->number,
+		    "runs \"%.*s\" of qmail, which is not in PATH any more: name "
+		    "it by its whole path", BYTES_ARG(name));
+}
+
 /* --- lines --- */
 
 /* Whether a path leads out of the home, or may: "..". */
@@ -51,6 +103,25 @@ is_outside(const struct home *home, struct bytes path)
 	if (path.n == 0 || path.p[0] != '/')
 		return false;
 	return !bytes_start(path, top) || path.n <= top.n || path.p[top.n] != '/';
+}
+
+static void
+look_at_line(const struct home *home, const char *file,
+    const struct dot_qmail_line *line)
+{
+	switch (line->kind) {
+	case DOT_QMAIL_PROGRAM:
+		look_at_program(home, file, line);
+		break;
+	case DOT_QMAIL_MBOX:
+	case DOT_QMAIL_MAILDIR:
+		if (is_outside(home, line->text))
+			say(home, file, line->number,
+			    "this file or Maildir lies outside the home");
+		break;
+	case DOT_QMAIL_FORWARD:
+		break;
+	}
 }
 
 static void
@@ -73,11 +144,7 @@ look_at_lines(const struct home *home, const char *name, struct bytes content,
 		break;
 	case DOT_QMAIL_OK:
 		for (size_t i = 0; i < q.n; i++)
-			if ((q.lines[i].kind == DOT_QMAIL_MBOX ||
-			    q.lines[i].kind == DOT_QMAIL_MAILDIR) &&
-			    is_outside(home, q.lines[i].text))
-				say(home, name, q.lines[i].number,
-				    "this file or Maildir lies outside the home");
+			look_at_line(home, name, &q.lines[i]);
 		break;
 	}
 	arena_finish(&arena);

@@ -11,7 +11,8 @@ static const char others[] =
     "# What programs of this host send, by sendmail(8) and ampel-inject(8).\n"
     "listen local { }\n"
     "\n"
-    "# Who checks passwords was in no file of qmail; those of the host are checked by\n"
+    "# Who checks passwords was in no file of qmail. Those of the host are checked by PAM,\n"
+    "# once there is /etc/pam.d/ampel, see ampel-auth(8):\n"
     "# password_check = pam\n";
 
 static void

@@ -164,7 +164,7 @@ static const struct {
 	{ "conf-break", "the character before extensions is in no file here: Ampel "
 	    "takes '-', qmail's own" },
 	{ "passwords", "who checked them (checkpassword) is in no file here: set "
-	    "password_check, pam takes those of this host" },
+	    "password_check, or nobody can log in; pam takes those of this host" },
 	{ "queue", "what waits in qmail's queue stays there: let qmail-send go on "
 	    "until qmail-qstat counts nothing" },
 };

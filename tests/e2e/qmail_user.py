@@ -1,8 +1,10 @@
 """A user of this host whose mail goes where his .qmail files say."""
 
+import contextlib
 import os
 import pwd
 import re
+import shutil
 import smtplib
 
 from host_user import HostUser
@@ -69,3 +71,34 @@ class QmailUser(HostUser):
 
     def deliver(self, extension="", **more):
         return self.outcome_of(self.send(extension, **more))
+
+    @contextlib.contextmanager
+    def home_as_it_is(self):
+        """What comes into it meanwhile is gone afterwards."""
+        before = set(self.home.iterdir())
+        yield self
+        self.home.chmod(0o700)
+        for path in set(self.home.iterdir()) - before:
+            remove_path(path)
+
+
+@contextlib.contextmanager
+def qmail_users(server, *names):
+    """Users of these names, whose server runs meanwhile."""
+    made = []
+    try:
+        for name in names:
+            made.append(QmailUser(name, server))
+        server.start(add_users=False)
+        yield made
+    finally:
+        server.stop()
+        for user in made:
+            user.remove()
+
+
+def remove_path(path):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        path.unlink()

@@ -16,7 +16,7 @@ import processes
 import pytest
 
 import maildir
-from qmail_user import QmailUser
+from qmail_user import qmail_users
 from server import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users of this host")
@@ -32,27 +32,15 @@ def people(module_server):
     server = module_server(
         users=(), settings={"users": "system", "program_timeout": f"{TIMEOUT_SECONDS}s"}
     )
-    made = []
-    try:
-        for name in (JOE, ANN):
-            made.append(QmailUser(name, server))
-        server.start(add_users=False)
+    with qmail_users(server, JOE, ANN) as made:
         yield made
-    finally:
-        server.stop()
-        for user in made:
-            user.remove()
 
 
 @pytest.fixture
 def joe(people):
     """His home as it was, afterwards."""
-    joe = people[0]
-    before = set(joe.home.iterdir())
-    yield joe
-    joe.home.chmod(0o700)
-    for path in set(joe.home.iterdir()) - before:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    with people[0].home_as_it_is() as joe:
+        yield joe
 
 
 @pytest.fixture

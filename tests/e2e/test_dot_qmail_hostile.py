@@ -14,7 +14,7 @@ import sys
 import pytest
 
 import maildir
-from qmail_user import QmailUser
+from qmail_user import qmail_users, remove_path
 from server import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes users of this host")
@@ -55,26 +55,14 @@ class Outside:
 @pytest.fixture(scope="module")
 def people(module_server):
     server = module_server(users=(), settings={"users": "system", "program_timeout": "5s"})
-    made = []
-    try:
-        for name in (JOE, ANN):
-            made.append(QmailUser(name, server))
-        server.start(add_users=False)
+    with qmail_users(server, JOE, ANN) as made:
         yield made
-    finally:
-        server.stop()
-        for user in made:
-            user.remove()
 
 
 @pytest.fixture
 def joe(people):
-    joe = people[0]
-    before = set(joe.home.iterdir())
-    yield joe
-    joe.home.chmod(0o700)
-    for path in set(joe.home.iterdir()) - before:
-        remove(path)
+    with people[0].home_as_it_is() as joe:
+        yield joe
 
 
 @pytest.fixture
@@ -92,13 +80,6 @@ def outside(joe):
 def link(joe, name, target):
     (joe.home / name).symlink_to(target)
     joe.give(joe.home / name)
-
-
-def remove(path):
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        path.unlink()
 
 
 def fifo(joe, name):
@@ -386,5 +367,5 @@ def test_files_swapped_during_deliveries(joe, ann, outside):
     assert len(maildir.files(ann.home / "Maildir")) == hers + rounds
     # and all is well again
     for name in ("Maildir", "Mailbox"):
-        remove(joe.home / name)
+        remove_path(joe.home / name)
     assert joe.deliver()[0] == "delivered"

@@ -433,6 +433,29 @@ def test_dot_qmail_files(site):
 
 
 @as_root
+def test_programs_of_qmail(site):
+    """They are not in PATH any more, and what some hand to qmail's queue would stay there."""
+    home = site.folder / "home"
+    home.mkdir(mode=0o700)
+    (home / ".qmail").write_text(
+        "|bouncesaying 'gone'\n|/var/qmail/bin/preline /usr/bin/procmail\n| forward jo\n"
+        "|/var/qmail/bin/forward\n&forward\n|forwarder x\n|QMAILQUEUE=q forward jo\n|except\n"
+    )
+    os.chown(home, 1001, 1001)
+    os.chown(home / ".qmail", 1001, 1001)
+    site.write({**ME, "users/assign": ASSIGN.format(home=home) + ".\n", "users/cdb": cdb([])})
+    os.utime(site.qmail / "users" / "assign", (1, 1))
+    lost = 'runs "bouncesaying" of qmail, which is not in PATH any more: name it by its whole path'
+    queued = 'runs "forward", which hands mail to qmail\'s queue: what to write instead says ampel-qmail(7), COMPATIBILITY'
+    assert site.imported() == [
+        f"home/.qmail:1: {lost}",
+        f"home/.qmail:3: {queued}",
+        f"home/.qmail:4: {queued}",
+        f"home/.qmail:8: {lost.replace('bouncesaying', 'except')}",
+    ]
+
+
+@as_root
 def test_alias(site):
     user = HostUser("ampelimport", site.qmail)
     try:
@@ -552,6 +575,23 @@ def test_it_is_only_shown(site):
     assert list(site.conf.parent.iterdir()) == []
     assert site.imported() == []
     assert site.conf.read_text() == done.stdout
+
+
+def test_its_folder_is_not_there_yet(site):
+    """It is made, but not by -n; others than root can read what lies there."""
+    site.write(ME)
+    site.conf.parent.rmdir()
+    assert site.run("-n").returncode == 0
+    assert not site.conf.parent.exists()
+    before = os.umask(0o077)
+    try:
+        assert site.imported() == []
+    finally:
+        os.umask(before)
+    assert site.conf.parent.stat().st_mode & 0o777 == 0o755
+    site.conf = site.conf.parent / "deeper" / "still" / "ampel.conf"
+    done = site.run()
+    assert (done.returncode, done.stdout) == (1, "") and "deeper/still" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["ampel.conf", "virtualdomains"])
