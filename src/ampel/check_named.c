@@ -43,8 +43,8 @@ check_password_check(
 		check_program(check, 0, arena, mistakes);
 	else if (access(pam_service, F_OK) == -1)
 		mistakes_add(mistakes, arena, 0,
-		    "\"password_check\" is pam, but %s: %s", pam_service,
-		    strerror(errno));
+		    "\"password_check\" is pam, but %s: %s; ampel-auth(8) says "
+		    "what it holds", pam_service, strerror(errno));
 }
 
 void

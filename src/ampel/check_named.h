@@ -1,7 +1,7 @@
 /*
  * What a configuration names outside of itself: programs, accounts, certificates, passwords
- * of routes, the files of users, passwords and aliases. Each adds what is wrong; nothing is changed or
- * started.
+ * of routes, the files of users, passwords, aliases and rules, and those of qmail. Each adds what
+ * is wrong; nothing is changed or started.
  */
 #ifndef AMPEL_AMPEL_CHECK_NAMED_H
 #define AMPEL_AMPEL_CHECK_NAMED_H
@@ -45,8 +45,24 @@ void check_shadow(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *mistakes);
 void check_aliases(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *mistakes);
+/* The files of rules that the configuration names, each once, at most max. How many. */
+size_t check_rules_files(
+    const struct config *config, struct bytes *out, size_t max);
+void check_rules(const struct config *config, const char *path,
+    struct arena *arena, struct mistakes *mistakes);
+/* The same of virtual_domains and assign, which have to be there. */
+void check_virtual_domains(const struct config *config, const char *path,
+    struct arena *arena, struct mistakes *mistakes);
+void check_assign(const struct config *config, const char *path,
+    struct arena *arena, struct mistakes *mistakes);
+/* Whom alias_user names. */
+void check_alias_user(
+    const struct config *config, struct arena *arena, struct mistakes *mistakes);
 /* Notes: users of the file at path who could log in, had they a password. */
 void check_passwordless(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *notes);
+/* A warning: nobody of the users of the host can log in. */
+void check_system_passwords(
+    const struct config *config, struct arena *arena, struct mistakes *warnings);
 
 #endif

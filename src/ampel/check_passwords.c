@@ -14,6 +14,14 @@
 #include "proto/passwd.h"
 #include "proto/shadow.h"
 
+/* Whether a listener asks for passwords, and the file has their hashes. */
+static bool
+is_file_asked(const struct config *config)
+{
+	return role_is_auth_needed(config) &&
+	    bytes_equal(config->password_check, BYTES("file"));
+}
+
 /* --- who may read the file --- */
 
 /* ampel-auth's account has no group beside its own. */
@@ -35,8 +43,7 @@ check_reader(const struct config *config, const char *path,
 	char     account[ACCOUNT_NAME], blocked[PATHS_MAX];
 	uint32_t uid, gid;
 
-	if (geteuid() != 0 || !role_is_auth_needed(config) ||
-	    !bytes_equal(config->password_check, BYTES("file")) ||
+	if (geteuid() != 0 || !is_file_asked(config) ||
 	    !account_of(config, ROLE_AUTH, BYTES(""), account) ||
 	    !account_find(account, &uid, &gid))
 		return; /* a missing account is said by check_accounts */
@@ -152,8 +159,7 @@ check_passwordless(const struct config *config, const char *path,
 	char       shadow_path[PATHS_MAX];
 	struct buf passwd, shadow;
 
-	if (config->users != USERS_FILE || !role_is_auth_needed(config) ||
-	    !bytes_equal(config->password_check, BYTES("file")) ||
+	if (config->users != USERS_FILE || !is_file_asked(config) ||
 	    !paths_get(config, PATH_SHADOW, BYTES(""), shadow_path))
 		return;
 	buf_init(&passwd, PASSWD_FILE_MAX);
@@ -165,4 +171,19 @@ check_passwordless(const struct config *config, const char *path,
 		    buf_bytes(&passwd), buf_bytes(&shadow), arena, notes);
 	buf_finish(&passwd);
 	buf_wipe(&shadow);
+}
+
+void
+check_system_passwords(
+    const struct config *config, struct arena *arena, struct mistakes *warnings)
+{
+	char path[PATHS_MAX];
+
+	if (config->users == USERS_SYSTEM && is_file_asked(config) &&
+	    paths_get(config, PATH_SHADOW, BYTES(""), path) &&
+	    access(path, F_OK) == -1 && errno == ENOENT)
+		mistakes_add(warnings, arena, 0,
+		    "warning: \"password_check\" is file, and there is no %s: "
+		    "nobody can log in; pam takes the passwords of this host",
+		    path);
 }

@@ -195,8 +195,8 @@ check_loop(const struct config *config, struct directory *directory,
 {
 	struct bytes name = directory_find_loop(directory);
 
-	/* the system's users are not in the directory here */
-	if (name.n > 0 && config->users == USERS_FILE)
+	/* the system's users and who is assigned are not in the directory here */
+	if (name.n > 0 && config->users == USERS_FILE && config->assign.n == 0)
 		mistakes_add(mistakes, arena, line_of(first, name),
 		    "\"%.*s\" leads to aliases only, in a circle: nobody would "
 		    "get its mail", BYTES_ARG(name));

@@ -1,5 +1,6 @@
 #include "ampel/cmd_check.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 enum {
 	MEMORY_MAX = 256 * 1024 * 1024,
 	PRINTED_MAX = 256 * 1024,
+	RULES_MAX = 64, /* more than there are listeners */
 };
 
 /* --- what is printed --- */
@@ -57,7 +59,7 @@ has_users(const struct config *config)
 {
 	char path[PATHS_MAX];
 
-	return config->users == USERS_SYSTEM ||
+	return config->users == USERS_SYSTEM || config->assign.n > 0 ||
 	    (paths_get(config, PATH_PASSWD, BYTES(""), path) &&
 	        access(path, F_OK) == 0);
 }
@@ -67,7 +69,7 @@ static void
 add_warnings(const struct config *config, struct arena *arena,
     struct mistakes *warnings)
 {
-	if (config->domains.n == 0)
+	if (config->domains.n == 0 && config->virtual_domains.n == 0)
 		mistakes_add(warnings, arena, 0,
 		    "warning: no domains are set: mail is taken for nobody");
 	if (!has_users(config))
@@ -78,6 +80,7 @@ add_warnings(const struct config *config, struct arena *arena,
 		    "warning: there is no listen block: nothing comes in");
 	check_self_signed(config, arena, warnings);
 	check_proofs(config, arena, warnings);
+	check_system_passwords(config, arena, warnings);
 	/* users who are known are believed */
 	for (size_t i = 0; i < config->n_listen; i++)
 		if (!role_has_users(config->listen[i].name) &&
@@ -87,22 +90,65 @@ add_warnings(const struct config *config, struct arena *arena,
 			    BYTES_ARG(config->listen[i].name));
 }
 
-/* --- the files of users, passwords and aliases --- */
+/* --- the files of users, passwords, aliases and rules --- */
 
 typedef void check_file(const struct config *config, const char *path,
     struct arena *arena, struct mistakes *mistakes);
 
 static bool
-check_at(const struct config *config, bool json, enum path path,
+check_one(const struct config *config, bool json, const char *file,
     const char *kind, check_file *check, struct arena *arena)
 {
 	struct mistakes mistakes = { 0 };
-	char            file[PATHS_MAX];
+
+	check(config, file, arena, &mistakes);
+	return print(json, file, kind, &mistakes);
+}
+
+static bool
+check_at(const struct config *config, bool json, enum path path,
+    const char *kind, check_file *check, struct arena *arena)
+{
+	char file[PATHS_MAX];
 
 	if (!paths_get(config, path, BYTES(""), file))
 		return false; /* no root is that long */
-	check(config, file, arena, &mistakes);
-	return print(json, file, kind, &mistakes);
+	return check_one(config, json, file, kind, check, arena);
+}
+
+/* A file that a setting names, when it names one. */
+static bool
+check_path(const struct config *config, bool json, struct bytes path,
+    check_file *check, struct arena *arena)
+{
+	char file[PATH_MAX];
+
+	if (path.n == 0 || !bytes_to_string(path, file, sizeof file))
+		return path.n == 0; /* VALUE_PATH is not that long */
+	return check_one(config, json, file, "mistake", check, arena);
+}
+
+static bool
+check_all_rules(const struct config *config, bool json, struct arena *arena)
+{
+	struct bytes paths[RULES_MAX];
+	size_t       n = check_rules_files(config, paths, RULES_MAX);
+	bool         is_good = true;
+
+	for (size_t i = 0; i < n; i++)
+		is_good &= check_path(config, json, paths[i], check_rules, arena);
+	return is_good;
+}
+
+static bool
+check_qmail(const struct config *config, bool json, struct arena *arena)
+{
+	bool is_good = check_path(
+	    config, json, config->assign, check_assign, arena);
+
+	return check_path(config, json, config->virtual_domains,
+	           check_virtual_domains, arena) &&
+	    is_good;
 }
 
 /* The configuration is understood; what it names? */
@@ -125,11 +171,14 @@ check_named(const struct config *config, const char *file, bool json,
 	check_accounts(config, arena, &mistakes);
 	check_tls(config, arena, &mistakes);
 	check_routes(config, arena, &mistakes);
+	check_alias_user(config, arena, &mistakes);
 	is_good = print(json, file, "mistake", &mistakes);
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
 		if (!check_at(config, json, files[i].path, "mistake",
 		        files[i].check, arena))
 			is_good = false;
+	is_good &= check_all_rules(config, json, arena);
+	is_good &= check_qmail(config, json, arena);
 	add_warnings(config, arena, &warnings);
 	print(json, file, "warning", &warnings);
 	check_at(config, json, PATH_PASSWD, "note", check_passwordless, arena);

@@ -33,5 +33,6 @@ int cmd_services(const struct command *c);
 int cmd_queue(const struct command *c);
 int cmd_why(const struct command *c);
 int cmd_dns(const struct command *c);
+int cmd_import(const struct command *c);
 
 #endif

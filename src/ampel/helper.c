@@ -9,10 +9,10 @@
 #include <sys/types.h>
 
 #include "ampel/connect.h"
-#include "ampel/libexec.h"
 #include "ampel/supervisor.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "io/place.h"
 
 enum {
 	PROBE_MS = 100,
@@ -210,7 +210,7 @@ helper_start(struct helper *h)
 	h->is_wanted = true;
 	if (h->child || block == NULL)
 		return;
-	if (!libexec_self(self, sizeof self) ||
+	if (!place_self(self, sizeof self) ||
 	    !fill_arguments(h, block, command, argv, ids)) {
 		set_error(h, "cannot be started",
 		    "its account or its command is not usable");

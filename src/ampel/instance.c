@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ampel/libexec.h"
 #include "ampel/mailbox.h"
 #include "ampel/role.h"
 #include "ampel/secrets.h"
@@ -15,6 +14,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/memfile.h"
+#include "io/place.h"
 
 enum {
 	BACKOFF_FIRST_MS = 100,
@@ -244,9 +244,10 @@ on_want_deliver(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	(void)peer;
 	(void)fds;
 	(void)n_fds;
-	if (i->role != ROLE_QUEUE || !msg_want_deliver_read(frame, &m))
+	if ((i->role != ROLE_QUEUE && i->role != ROLE_LOOKUP) ||
+	    !msg_want_deliver_read(frame, &m))
 		return false;
-	want_deliver(i->supervisor, m.user);
+	want_deliver(i->supervisor, i->role, m.user);
 	return true;
 }
 
@@ -333,6 +334,16 @@ on_ended(struct child *child, struct child_end end, void *context)
 	supervisor_ended(i->supervisor, i); /* which may free it */
 }
 
+/* The other programs of ours. */
+static bool
+find_program(const char *name, char *out, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "../libexec/ampel/%s", name);
+	return place_beside(path, out, size);
+}
+
 static int
 spawn(struct instance *i)
 {
@@ -341,7 +352,7 @@ spawn(struct instance *i)
 	int               pair[2];
 	struct child_spec spec = { .path = path, .argv = argv, .n_fds = 4 };
 
-	if (!libexec_path(role_program(i->role), path, sizeof path))
+	if (!find_program(role_program(i->role), path, sizeof path))
 		return ENAMETOOLONG;
 	if (peer_pair(pair) != 0)
 		return errno;

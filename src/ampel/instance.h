@@ -15,6 +15,7 @@
 #include "io/child.h"
 #include "io/peer.h"
 #include "mail/config.h"
+#include "mail/directory.h"
 #include "proto/message.h"
 
 struct secrets;
@@ -33,7 +34,8 @@ struct instance {
 	struct instance    *next;
 	struct supervisor  *supervisor;
 	enum peer_role      role;
-	char                name[64];  /* the listener's, the user's; or the role's */
+	/* the listener's, the user's; or the role's */
+	char                name[DIRECTORY_USER_MAX + 1];
 	bool                drop;
 	uint32_t            uid, gid;
 	bool                chroot;

@@ -1,12 +1,15 @@
 #include "ampel/mail_user.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <unistd.h>
 
 #include "ampel/supervisor.h"
 #include "io/file.h"
+#include "mail/assignments.h"
 #include "mail/paths.h"
+#include "proto/assign.h"
 #include "proto/passwd.h"
 
 enum { PASSWD_MAX = 64 * 1024 * 1024 };
@@ -59,6 +62,23 @@ find_in_system(struct bytes user, struct mail_user *out)
 	    : WANT_NO_USER;
 }
 
+/* --- users --- */
+
+/* Whether we may become him, and want to. */
+static enum want_result
+check(const struct supervisor *s, const struct mail_user *user, const char **why)
+{
+	if (user->uid == 0 || user->gid == 0) {
+		*why = "nobody reads or writes mail as root";
+		return WANT_NO_USER;
+	}
+	if (!s->is_root && user->uid != getuid()) {
+		*why = "started without root, cannot become this user";
+		return WANT_FAILED;
+	}
+	return WANT_READY;
+}
+
 enum want_result
 mail_user_find(const struct supervisor *s, struct bytes user,
     struct mail_user *out, const char **why)
@@ -66,22 +86,67 @@ mail_user_find(const struct supervisor *s, struct bytes user,
 	enum want_result result;
 
 	*why = "no user name";
-	if (!passwd_name_is_valid(user))
+	if (!passwd_name_is_valid(user) ||
+	    !bytes_to_string(user, out->login, sizeof out->login))
 		return WANT_NO_USER;
 	result = s->config->users == USERS_SYSTEM
 	    ? find_in_system(user, out)
 	    : find_in_file(s->config, user, out);
 	*why = result == WANT_NO_USER ? "no such user"
 	                              : "the user file cannot be read";
-	if (result != WANT_READY)
-		return result;
-	if (out->uid == 0 || out->gid == 0) {
-		*why = "nobody reads or writes mail as root";
-		return WANT_NO_USER;
-	}
-	if (!s->is_root && out->uid != getuid()) {
-		*why = "started without root, cannot become this user";
+	return result == WANT_READY ? check(s, out, why) : result;
+}
+
+/* --- assignments --- */
+
+static bool
+is_assignment_key(struct bytes name)
+{
+	return name.n > 0 && name.n <= DIRECTORY_USER_MAX &&
+	    (name.p[0] == '=' || name.p[0] == '+') &&
+	    bytes_find(name, '\0') == name.n;
+}
+
+static bool
+take_assignment(const struct assignment *from, struct mail_user *out)
+{
+	out->uid = from->uid;
+	out->gid = from->gid;
+	return bytes_to_string(from->home, out->home, sizeof out->home) &&
+	    bytes_to_string(from->user, out->login, sizeof out->login);
+}
+
+static enum want_result
+find_assignment(const struct config *config, struct bytes key,
+    struct mail_user *out, const char **why)
+{
+	char              path[PATH_MAX];
+	struct buf        content;
+	struct assignment found;
+	enum want_result  result = WANT_FAILED;
+
+	*why = "no such assignment";
+	if (config->assign.n == 0)
 		return WANT_FAILED;
-	}
-	return WANT_READY;
+	buf_init(&content, ASSIGNMENTS_FILE_MAX);
+	if (!bytes_to_string(config->assign, path, sizeof path) ||
+	    file_read(path, &content, NULL) != 0)
+		*why = "the file of assignments cannot be read";
+	else if (assign_find_one(buf_bytes(&content), key, &found) &&
+	    take_assignment(&found, out))
+		result = WANT_READY;
+	buf_finish(&content);
+	return result;
+}
+
+enum want_result
+mail_user_find_recipient(const struct supervisor *s, struct bytes name,
+    struct mail_user *out, const char **why)
+{
+	enum want_result result;
+
+	if (!is_assignment_key(name))
+		return mail_user_find(s, name, out, why);
+	result = find_assignment(s->config, name, out, why);
+	return result == WANT_READY ? check(s, out, why) : result;
 }

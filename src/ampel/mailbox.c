@@ -68,7 +68,7 @@ void
 mailbox_prepared(struct instance *mailbox, uint64_t generation)
 {
 	struct msg_user user = { bytes_of(mailbox->name),
-		bytes_of(mailbox->directory) };
+		bytes_of(mailbox->directory), BYTES("") };
 	struct msg_peer peer = { .role = ROLE_POP3D };
 	struct buf      frame;
 

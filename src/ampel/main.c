@@ -30,6 +30,8 @@ static const struct {
 	{ "user", cmd_user,
 	    "user add NAME|remove NAME|list|passwd NAME|check NAME|"
 	    "import-shadow [--force] FILE" },
+	{ "import", cmd_import,
+	    "import qmail DIR [--rules FILE]... [-n] [--force]" },
 };
 
 static int

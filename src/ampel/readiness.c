@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "ampel/command.h"
-#include "ampel/libexec.h"
 #include "ampel/notify.h"
 #include "ampel/service_list.h"
 #include "ampel/supervisor.h"
 #include "io/child.h"
+#include "io/place.h"
 
 static void
 on_checked(struct child *child, struct child_end end, void *context)
@@ -41,7 +41,7 @@ readiness_check(struct supervisor *s)
 	spec.fds = (const int[]){ -1, s->log, s->log };
 	for (size_t i = 0; i < s->n_selected && i < SERVICES_MAX; i++)
 		argv[FIXED + i] = s->selected[i];
-	if (libexec_self(self, sizeof self))
+	if (place_self(self, sizeof self))
 		s->self_check = child_start(&s->loop, &spec, on_checked, s);
 	if (s->self_check == NULL)
 		supervisor_fail(s, EX_BAD, "cannot look whether all "

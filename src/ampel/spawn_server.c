@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "ampel/command.h"
-#include "ampel/libexec.h"
 #include "ampel/service_list.h"
 #include "ampel/supervisor.h"
+#include "io/place.h"
 
 enum { FIXED_ARGS = 6, NOTIFY = 3 };
 
@@ -32,7 +32,7 @@ start(union arguments *arguments, int answer, pid_t *pid)
 	extern char              **environ;
 	int                        error;
 
-	if (!libexec_self(self, sizeof self))
+	if (!place_self(self, sizeof self))
 		return errno;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);

@@ -42,6 +42,8 @@ static const struct sentence sentences[] = {
 	{ "failed", { { "failed for good: ", "rcpt" }, ATTEMPT } },
 	{ "held", { { "held: ", "rcpt" }, ATTEMPT } },
 	{ "expanded", { { "became others: ", "rcpt" }, ATTEMPT } },
+	{ "forward", { { "went on from ", "rcpt" }, { ", as message ", "new" },
+	    { ", from ", "from" }, { ", recipients in all: ", "recipients" } } },
 	{ "possible-duplicate", { { "perhaps delivered twice: ", "rcpt" }, ATTEMPT } },
 	{ "bounce", { { "its sender is told that it failed: ", "to" },
 	    { ", by message ", "new" } } },

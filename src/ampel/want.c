@@ -1,7 +1,6 @@
 #include "ampel/want.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "ampel/instance.h"
 #include "ampel/mail_user.h"
@@ -10,27 +9,41 @@
 
 /* A user that a deliver process was asked for and has not acknowledged. */
 struct want {
-	struct want *next;
-	bool         is_told;
-	char         name[64];
-	char         home[1024];
+	struct want     *next;
+	bool             is_told;
+	bool             is_of_queue, is_of_lookup; /* who asked */
+	char             name[DIRECTORY_USER_MAX + 1];
+	struct mail_user account;
 };
 
+/* To the process that asked, or the one in its place: which knows whether it did. */
 static void
-answer(struct supervisor *s, struct bytes user, enum want_result result,
-    uint64_t serial, const char *text)
+answer(struct supervisor *s, enum peer_role asker, struct bytes user,
+    enum want_result result, uint64_t serial, const char *text)
 {
-	struct instance       *queue = instance_find(s, ROLE_QUEUE, NULL);
+	struct instance       *to = instance_find(s, asker, NULL);
 	struct msg_deliver_for m = { user, (uint8_t)result, serial,
 		bytes_of(text) };
 	struct buf             frame;
 
-	if (queue == NULL)
+	if (to == NULL)
 		return;
 	buf_init(&frame, FRAME_MAX);
 	msg_deliver_for_add(&frame, &m);
-	instance_send(queue, &frame, NULL, 0);
+	instance_send(to, &frame, NULL, 0);
 	buf_finish(&frame);
+}
+
+static void
+answer_want(const struct instance *deliver, const struct want *w,
+    enum want_result result, uint64_t serial, const char *text)
+{
+	struct bytes user = bytes_of(w->name);
+
+	if (w->is_of_queue)
+		answer(deliver->supervisor, ROLE_QUEUE, user, result, serial, text);
+	if (w->is_of_lookup)
+		answer(deliver->supervisor, ROLE_LOOKUP, user, result, serial, text);
 }
 
 /* --- its process --- */
@@ -40,7 +53,8 @@ find_deliver(const struct supervisor *s, const struct mail_user *account)
 {
 	struct instance *i = instance_find(s, ROLE_DELIVER, NULL);
 
-	while (i && s->is_root && i->uid != account->uid)
+	while (i && s->is_root &&
+	    (i->uid != account->uid || i->gid != account->gid))
 		i = instance_find(s, ROLE_DELIVER, i);
 	return i;
 }
@@ -67,25 +81,27 @@ find_want(struct instance *deliver, struct bytes user)
 }
 
 static bool
-add_want(struct instance *deliver, struct bytes user,
+add_want(struct instance *deliver, enum peer_role asker, struct bytes user,
     const struct mail_user *account)
 {
-	struct want *w;
+	struct want *w = find_want(deliver, user);
 
-	if (find_want(deliver, user))
-		return true;
-	w = calloc(1, sizeof *w);
-	if (w == NULL)
-		return false;
-	bytes_to_string(user, w->name, sizeof w->name);
-	memcpy(w->home, account->home, sizeof w->home);
-	w->next = deliver->wants;
-	deliver->wants = w;
+	if (w == NULL) {
+		w = calloc(1, sizeof *w);
+		if (w == NULL)
+			return false;
+		bytes_to_string(user, w->name, sizeof w->name);
+		w->account = *account;
+		w->next = deliver->wants;
+		deliver->wants = w;
+	}
+	w->is_of_queue |= asker == ROLE_QUEUE;
+	w->is_of_lookup |= asker == ROLE_LOOKUP;
 	return true;
 }
 
 void
-want_deliver(struct supervisor *s, struct bytes user)
+want_deliver(struct supervisor *s, enum peer_role asker, struct bytes user)
 {
 	struct mail_user account = { 0 };
 	const char      *why = "no memory";
@@ -93,19 +109,19 @@ want_deliver(struct supervisor *s, struct bytes user)
 	struct instance *deliver;
 
 	if (s->phase == PHASE_STOPPING || s->is_send_stopped) {
-		answer(s, user, WANT_FAILED, 0, "deliveries are stopped");
+		answer(s, asker, user, WANT_FAILED, 0, "deliveries are stopped");
 		return;
 	}
-	result = mail_user_find(s, user, &account, &why);
+	result = mail_user_find_recipient(s, user, &account, &why);
 	if (result != WANT_READY) {
-		answer(s, user, result, 0, why);
+		answer(s, asker, user, result, 0, why);
 		return;
 	}
 	deliver = find_deliver(s, &account);
 	if (deliver == NULL)
 		deliver = new_deliver(s, user, &account);
-	if (deliver == NULL || !add_want(deliver, user, &account)) {
-		answer(s, user, WANT_FAILED, 0, "no memory");
+	if (deliver == NULL || !add_want(deliver, asker, user, &account)) {
+		answer(s, asker, user, WANT_FAILED, 0, "no memory");
 		return;
 	}
 	if (instance_can_be_wired(deliver))
@@ -114,22 +130,27 @@ want_deliver(struct supervisor *s, struct bytes user)
 		instance_start(deliver);
 }
 
+static void
+tell_user(struct instance *deliver, const struct want *w)
+{
+	struct msg_user m = { bytes_of(w->name), bytes_of(w->account.home),
+		bytes_of(w->account.login) };
+	struct buf      frame;
+
+	buf_init(&frame, FRAME_MAX);
+	msg_user_add(&frame, &m);
+	instance_send(deliver, &frame, NULL, 0);
+	buf_finish(&frame);
+}
+
 void
 want_tell_users(struct instance *deliver)
 {
-	struct buf frame;
-
-	buf_init(&frame, FRAME_MAX);
-	for (struct want *w = deliver->wants; w; w = w->next) {
-		if (w->is_told)
-			continue;
-		w->is_told = true;
-		buf_clear(&frame);
-		msg_user_add(&frame,
-		    &(struct msg_user){ bytes_of(w->name), bytes_of(w->home) });
-		instance_send(deliver, &frame, NULL, 0);
-	}
-	buf_finish(&frame);
+	for (struct want *w = deliver->wants; w; w = w->next)
+		if (!w->is_told) {
+			w->is_told = true;
+			tell_user(deliver, w);
+		}
 }
 
 void
@@ -141,7 +162,7 @@ want_user_known(struct instance *deliver, struct bytes user)
 		if (!bytes_equal(bytes_of(w->name), user))
 			continue;
 		*at = w->next;
-		answer(deliver->supervisor, user, WANT_READY, deliver->serial, "");
+		answer_want(deliver, w, WANT_READY, deliver->serial, "");
 		free(w);
 		return;
 	}
@@ -151,7 +172,7 @@ void
 want_fail_all(struct instance *deliver)
 {
 	for (struct want *w = deliver->wants; w; w = w->next)
-		answer(deliver->supervisor, bytes_of(w->name), WANT_FAILED, 0,
+		answer_want(deliver, w, WANT_FAILED, 0,
 		    "the process for deliveries ended");
 	want_forget_all(deliver);
 }

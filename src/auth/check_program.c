@@ -22,7 +22,6 @@ enum {
 	WORDS_MAX = 63,
 	RUNNING_MAX = 16,
 	TIMEOUT_MS = 30 * 1000,
-	PROBE_LENGTH = 32,
 	EXIT_NOT_EXECUTABLE = 126, /* what a shell says */
 	EXIT_NOT_FOUND = 127,
 };
@@ -162,7 +161,13 @@ run(struct program_check *p)
 	};
 	struct program_checker *c = (struct program_checker *)p->check.checker;
 	int                     fds[4] = { -1, -1, -1, pipe_with(p->check.task) };
-	const struct child_spec spec = { c->argv[0], c->argv, env, fds, 4 };
+	const struct child_spec spec = {
+		.path = c->argv[0],
+		.argv = c->argv,
+		.env = env,
+		.fds = fds,
+		.n_fds = 4,
+	};
 
 	p->is_running = true;
 	c->n_running++;
@@ -185,10 +190,9 @@ run(struct program_check *p)
 static bool
 is_possible(const struct check_task *task)
 {
-	size_t n = strlen(task->user);
+	const struct checkpassword login = { bytes_of(task->user), task->password };
 
-	return n > 0 && bytes_find(task->password, '\0') == task->password.n &&
-	    n + task->password.n + 3 <= CHECKPASSWORD_MAX;
+	return checkpassword_is_possible(&login);
 }
 
 static bool
@@ -259,15 +263,11 @@ split(struct program_checker *c)
 /* --- trying it out --- */
 
 static void
-fill_random(char text[PROBE_LENGTH + 1])
+fill_random(char text[CHECKPASSWORD_PROBE + 1])
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
-	unsigned char     random[PROBE_LENGTH];
-
-	random_fill(random, sizeof random);
-	for (size_t i = 0; i < PROBE_LENGTH; i++)
-		text[i] = letters[random[i] % (sizeof letters - 1)];
-	text[PROBE_LENGTH] = '\0';
+	random_fill(text, CHECKPASSWORD_PROBE);
+	checkpassword_probe(text);
+	text[CHECKPASSWORD_PROBE] = '\0';
 }
 
 struct probe {
@@ -313,8 +313,9 @@ is_usable(const struct probe *probe, const char *path, char *error, size_t size)
 static bool
 try_out(const struct program_checker *c, char *error, size_t size)
 {
-	char                    user[PROBE_LENGTH + 1], password[PROBE_LENGTH + 1];
-	const struct check_task task = { user, { password, PROBE_LENGTH }, "" };
+	char                    user[CHECKPASSWORD_PROBE + 1];
+	char                    password[CHECKPASSWORD_PROBE + 1];
+	const struct check_task task = { user, { password, CHECKPASSWORD_PROBE }, "" };
 	struct program_checker  alone = *c;
 	struct probe            probe = { .answer = PASSWORD_TRY_LATER };
 	uv_loop_t               loop;

@@ -99,6 +99,16 @@ network_is_ipv4(const uint8_t address[16])
 	return memcmp(address, mapped, sizeof mapped) == 0;
 }
 
+bool
+network_is_wide(const struct network *net)
+{
+	static const uint8_t ipv4[ADDRESS_BYTES] = { [10] = 0xff, [11] = 0xff };
+
+	if (network_is_ipv4(net->address) && net->bits >= MAPPED_BITS)
+		return net->bits < MAPPED_BITS + 8;
+	return net->bits < 7 || network_contains(net, ipv4);
+}
+
 void
 network_client(const uint8_t address[16], uint8_t out[16])
 {

@@ -26,6 +26,11 @@ bool network_parse_address(struct bytes text, uint8_t out[16]);
 bool network_contains(const struct network *net, const uint8_t address[16]);
 bool network_is_ipv4(const uint8_t address[16]);
 /*
+ * Whether it holds more than any organisation's own hosts. 10.0.0.0/8 and fc00::/7
+ * are the widest that do not; an IPv6 network may also span all of IPv4.
+ */
+bool network_is_wide(const struct network *net);
+/*
  * What counts as one client where clients are limited: an IPv4 address; of an IPv6
  * address the /64, for who has one of these addresses has them all, the rest 0.
  */

@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "deliver/beneath.h"
+
 enum { FOLDER_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
 
 static void
@@ -97,11 +99,21 @@ open_root(const char *home, struct bytes name, const char **what)
 }
 
 static int
-open_part(struct folder *f, const char *name, int *fd, struct inode *inode)
+open_existing(int parent, const char *name)
+{
+	return openat(parent, name, FOLDER_FLAGS | O_NOFOLLOW);
+}
+
+/* How tmp, new and cur are come by: with open_below, or where they must be there. */
+typedef int open_in(int parent, const char *name);
+
+static int
+open_part(struct folder *f, const char *name, open_in *open_it, int *fd,
+    struct inode *inode)
 {
 	struct stat st;
 
-	*fd = open_below(f->root, name);
+	*fd = open_it(f->root, name);
 	if (*fd == -1 || fstat(*fd, &st) == -1)
 		return -1;
 	*inode = (struct inode){ st.st_dev, st.st_ino };
@@ -134,28 +146,34 @@ path_of(const char *home, struct bytes name, const char *part)
 	return path;
 }
 
+static int
+open_parts(struct folder *f, open_in *open_it, const char **what)
+{
+	int cur;
+
+	*what = "Maildir/tmp";
+	if (open_part(f, "tmp", open_it, &f->tmp, &f->tmp_inode) == -1)
+		return -1;
+	*what = "Maildir/cur";
+	cur = open_it(f->root, "cur");
+	if (cur == -1)
+		return -1;
+	close(cur);
+	*what = "Maildir/new";
+	if (open_part(f, "new", open_it, &f->new, &f->new_inode) == -1)
+		return -1;
+	f->has_syncfs = is_syncfs_enough(f->new);
+	return 0;
+}
+
 int
 folder_open(struct folder *f, const char *home, struct bytes name,
     const char **what)
 {
-	int cur = -1;
-
 	*f = (struct folder){ .root = -1, .tmp = -1, .new = -1 };
 	f->root = open_root(home, name, what);
-	if (f->root == -1)
+	if (f->root == -1 || open_parts(f, open_below, what) == -1)
 		goto undo;
-	*what = "Maildir/tmp";
-	if (open_part(f, "tmp", &f->tmp, &f->tmp_inode) == -1)
-		goto undo;
-	*what = "Maildir/cur";
-	cur = open_below(f->root, "cur");
-	if (cur == -1)
-		goto undo;
-	close(cur);
-	*what = "Maildir/new";
-	if (open_part(f, "new", &f->new, &f->new_inode) == -1)
-		goto undo;
-	f->has_syncfs = is_syncfs_enough(f->new);
 	*what = "memory";
 	f->tmp_path = path_of(home, name, "tmp");
 	f->new_path = path_of(home, name, "new");
@@ -163,6 +181,19 @@ folder_open(struct folder *f, const char *home, struct bytes name,
 		return 0;
 	errno = ENOMEM;
 undo:
+	folder_close(f);
+	return -1;
+}
+
+int
+folder_open_beneath(struct folder *f, int home, struct bytes path,
+    const char **what)
+{
+	*f = (struct folder){ .root = -1, .tmp = -1, .new = -1 };
+	*what = "the Maildir";
+	f->root = beneath_open(home, path, O_RDONLY | O_DIRECTORY, 0);
+	if (f->root != -1 && open_parts(f, open_existing, what) == 0)
+		return 0;
 	folder_close(f);
 	return -1;
 }

@@ -34,6 +34,12 @@ struct folder {
  */
 int  folder_open(struct folder *f, const char *home, struct bytes name,
      const char **what);
+/*
+ * Open a Maildir that a .qmail file names, beneath an open home; it and its parts are there
+ * already. For one occasion: it is never current.
+ */
+int  folder_open_beneath(struct folder *f, int home, struct bytes path,
+     const char **what);
 /* Whether the paths still lead to what is open: nobody has moved it. */
 bool folder_is_current(const struct folder *f);
 /* "cur", opened for the occasion. -1 with errno. */

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/printable.h"
 #include "deliver/delivered_to.h"
+#include "deliver/message.h"
 #include "io/file.h"
 #include "proto/maildir_name.h"
 
@@ -85,26 +86,6 @@ count_lines(struct bytes text)
 	return n;
 }
 
-/* 0, or an errno; a body that ends early is EIO. */
-static int
-read_piece(const struct delivery *d, uint64_t offset, char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t got = pread(d->body, p, n, (off_t)offset);
-
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got == -1)
-			return errno;
-		if (got == 0)
-			return EIO;
-		p += got;
-		n -= (size_t)got;
-		offset += (uint64_t)got;
-	}
-	return 0;
-}
-
 /*
  * Head and body into the open file; a small message is one read and one write.
  * 0, or an errno.
@@ -123,7 +104,7 @@ copy_message(struct delivery *d, struct delivered_to *before)
 	do {
 		uint64_t rest = d->size_bytes - offset;
 		size_t   n = rest < PIECE_BYTES ? (size_t)rest : PIECE_BYTES;
-		int      error = read_piece(d, offset, room + b.len, n);
+		int      error = message_read(d->body, offset, room + b.len, n);
 
 		if (error != 0)
 			return error;

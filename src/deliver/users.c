@@ -33,6 +33,7 @@ users_finish(struct users *u)
 		struct user *next = u->first->next;
 
 		free(u->first->home);
+		free(u->first->login);
 		free(u->first);
 		u->first = next;
 	}
@@ -58,22 +59,28 @@ new_user(struct users *u, struct bytes name)
 }
 
 bool
-users_add(struct users *u, struct bytes name, struct bytes home)
+users_add(struct users *u, struct bytes name, struct bytes home,
+    struct bytes login)
 {
 	struct user *user = table_find(&u->by_name, name);
-	char        *copy = strndup(home.p, home.n);
+	char        *home_copy = strndup(home.p, home.n);
+	char        *login_copy =
+	    login.n > 0 ? strndup(login.p, login.n) : strndup(name.p, name.n);
 
-	if (copy != NULL && user == NULL)
+	if (home_copy != NULL && login_copy != NULL && user == NULL)
 		user = new_user(u, name);
-	if (copy == NULL || user == NULL) {
-		free(copy);
+	if (home_copy == NULL || login_copy == NULL || user == NULL) {
+		free(home_copy);
+		free(login_copy);
 		return false;
 	}
 	for (size_t i = 0; i < FOLDERS_OPEN; i++)
 		if (u->open[i].user == user)
 			close_folder(&u->open[i]);
 	free(user->home);
-	user->home = copy;
+	free(user->login);
+	user->home = home_copy;
+	user->login = login_copy;
 	return true;
 }
 

@@ -16,6 +16,7 @@ enum { FOLDERS_OPEN = 128 }; /* more than a batch can need */
 
 struct user {
 	char        *home;
+	char        *login; /* what his programs are told that he is called */
 	struct user *next;
 	size_t       name_len;
 	char         name[];
@@ -38,8 +39,9 @@ struct users {
 
 void users_finish(struct users *u);
 
-/* A user, or his new home. False: no memory. */
-bool users_add(struct users *u, struct bytes name, struct bytes home);
+/* A user, or his new home. login may be empty: as his name. False: no memory. */
+bool users_add(struct users *u, struct bytes name, struct bytes home,
+    struct bytes login);
 /* NULL: nobody told us of him. */
 const struct user *users_find(const struct users *u, struct bytes name);
 

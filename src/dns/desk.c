@@ -324,7 +324,8 @@ new_asker(struct desk *d, int socket)
 bool
 desk_add(struct desk *d, enum peer_role role, int socket)
 {
-	if ((role == ROLE_REMOTE || role == ROLE_FETCH || role == ROLE_ADMIN) &&
+	if ((role == ROLE_REMOTE || role == ROLE_FETCH || role == ROLE_LOOKUP ||
+	        role == ROLE_ADMIN) &&
 	    new_asker(d, socket))
 		return true;
 	close(socket);

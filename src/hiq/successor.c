@@ -2,29 +2,17 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "io/memfile.h"
+#include "io/place.h"
 
 bool
 successor_path(struct bytes queue, char path[SUCCESSOR_PATH])
 {
-	static const char name[] = "/ampel-inject";
-	ssize_t           n;
-	char             *slash;
-
 	if (queue.n > 0)
 		return bytes_to_string(queue, path, SUCCESSOR_PATH);
-	n = readlink("/proc/self/exe", path, SUCCESSOR_PATH - sizeof name);
-	if (n <= 0 || (size_t)n == SUCCESSOR_PATH - sizeof name)
-		return false;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (slash == NULL)
-		return false;
-	memcpy(slash, name, sizeof name);
-	return true;
+	return place_beside("ampel-inject", path, SUCCESSOR_PATH);
 }
 
 void

@@ -7,8 +7,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "io/spawning.h"
 
 struct child {
 	uv_poll_t    poll; /* on pidfd */
@@ -44,6 +47,9 @@ add_fds(posix_spawn_file_actions_t *actions, const struct child_spec *spec,
 {
 	int error = 0;
 
+	/* first, before its number is somebody else's */
+	if (spec->folder)
+		error = posix_spawn_file_actions_addfchdir_np(actions, *spec->folder);
 	for (size_t i = 0; i < spec->n_fds && error == 0; i++) {
 		int source = moved[i] != -1 ? moved[i] : spec->fds[i];
 		int target = (int)i;
@@ -59,27 +65,6 @@ add_fds(posix_spawn_file_actions_t *actions, const struct child_spec *spec,
 	return error;
 }
 
-/* Default signals, none blocked, a process group of its own. */
-static int
-set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t all, none;
-	int      error;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	error = posix_spawnattr_setsigdefault(attributes, &all);
-	if (error == 0)
-		error = posix_spawnattr_setsigmask(attributes, &none);
-	if (error == 0)
-		error = posix_spawnattr_setpgroup(attributes, 0);
-	if (error == 0)
-		error = posix_spawnattr_setflags(attributes,
-		    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-		        POSIX_SPAWN_SETPGROUP);
-	return error;
-}
-
 /* posix_spawn wants arrays that it may not change without const. */
 union strings {
 	const char *const *constant;
@@ -87,19 +72,34 @@ union strings {
 };
 
 static int
-spawn_with(const struct child_spec *spec, const int *moved,
-    posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, pid_t *pid)
+spawn_now(const struct child_spec *spec, const struct spawning *s, pid_t *pid)
 {
 	static const char *const no_env[] = { NULL };
 	const union strings      argv = { .constant = spec->argv };
 	const union strings env = { .constant = spec->env ? spec->env : no_env };
-	int                 error = set_attributes(attributes);
 
-	if (error == 0)
-		error = add_fds(actions, spec, moved);
-	if (error == 0)
-		error = posix_spawn(
-		    pid, spec->path, actions, attributes, argv.plain, env.plain);
+	return posix_spawn(pid, spec->path, &s->actions, &s->attributes, argv.plain,
+	    env.plain);
+}
+
+/* A limit is inherited: for that moment it is ours as well. */
+static int
+spawn_limited(const struct child_spec *spec, const struct spawning *s, pid_t *pid)
+{
+	struct rlimit ours, limit;
+	int           error;
+
+	if (spec->open_files == 0)
+		return spawn_now(spec, s, pid);
+	if (getrlimit(RLIMIT_NOFILE, &ours) == -1)
+		return errno;
+	limit = ours;
+	if (spec->open_files < limit.rlim_cur)
+		limit.rlim_cur = spec->open_files;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return errno;
+	error = spawn_now(spec, s, pid);
+	setrlimit(RLIMIT_NOFILE, &ours);
 	return error;
 }
 
@@ -107,18 +107,15 @@ spawn_with(const struct child_spec *spec, const int *moved,
 static int
 spawn(const struct child_spec *spec, const int *moved, pid_t *pid)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t          attributes;
-	int                        error = posix_spawn_file_actions_init(&actions);
+	struct spawning s;
+	int             error = spawning_init(&s);
 
 	if (error != 0)
 		return error;
-	error = posix_spawnattr_init(&attributes);
-	if (error == 0) {
-		error = spawn_with(spec, moved, &actions, &attributes, pid);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&actions);
+	error = add_fds(&s.actions, spec, moved);
+	if (error == 0)
+		error = spawn_limited(spec, &s, pid);
+	spawning_finish(&s);
 	return error;
 }
 

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -21,6 +22,8 @@ struct child_spec {
 	const char *const *env;    /* ends with NULL; NULL: an empty one */
 	const int         *fds;    /* the child's 0, 1, 2, ...; -1: /dev/null */
 	size_t             n_fds;  /* at most CHILD_FDS_MAX */
+	const int         *folder; /* where it starts, O_PATH will do; NULL: where we are */
+	uint64_t           open_files; /* RLIMIT_NOFILE, soft, below ours; 0: ours */
 };
 
 /* How it ended: a code from exit, or a signal. */

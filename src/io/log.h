@@ -6,6 +6,8 @@
 #ifndef AMPEL_IO_LOG_H
 #define AMPEL_IO_LOG_H
 
+#include <stdbool.h>
+
 #include "base/bytes.h"
 
 enum { LOG_LINE_MAX = 4096 };
@@ -19,5 +21,12 @@ void log_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * line gets the time, UTC, in front; call it again when stderr has become another.
  */
 void log_open(const char *program);
+/*
+ * The same in a session on standard input and output, whose stderr may be the client, too:
+ * stunnel makes it so unless it is in the foreground. A line there would be read as a reply, so
+ * it becomes syslog's socket, or else nothing; for the programs that we start as well. False: not
+ * even /dev/null can be had, and stderr is still the client.
+ */
+bool log_open_beside_client(const char *program);
 
 #endif

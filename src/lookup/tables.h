@@ -1,6 +1,6 @@
 /*
- * The directory, made from ETC/passwd (or the system's own users), ETC/aliases
- * and the lists that these include, and made anew when one of them changes.
+ * The directory, made from ETC/passwd (or the system's own users), ETC/aliases, the lists
+ * that these include, and qmail's files; made anew when one of them changes.
  */
 #ifndef AMPEL_LOOKUP_TABLES_H
 #define AMPEL_LOOKUP_TABLES_H

@@ -68,6 +68,17 @@ void address_add_canonical(struct buf *b, const struct address *a);
 /* Its two sides. */
 void address_add_canonical_local(struct buf *b, const struct address *a);
 void address_add_canonical_domain(struct buf *b, const struct address *a);
+/*
+ * The canonical form of what qmail makes of an address for a client with such a value of
+ * RELAYCLIENT: the suffix stands behind the whole address, which is split at its last '@'
+ * then. False: that is no address. One without a domain is nobody but the postmaster of this host
+ * (RFC 5321 section 4.5.1), who stays where he is.
+ */
+bool address_add_suffixed(
+    struct buf *b, const struct address *a, struct bytes suffix);
+
+/* The local part without its quoting, in the case in which it is written. */
+void address_add_plain_local(struct buf *b, const struct address *a);
 
 /*
  * A domain name or address literal by itself, as EHLO takes it (section

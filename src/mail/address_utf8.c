@@ -195,6 +195,19 @@ address_add_canonical_local(struct buf *b, const struct address *a)
 }
 
 void
+address_add_plain_local(struct buf *b, const struct address *a)
+{
+	char room[ADDRESS_LOCAL_MAX];
+
+	if (!a->is_quoted)
+		buf_add_bytes(b, a->local);
+	else if (a->local.n > sizeof room) /* not from our parser */
+		b->failed = true;
+	else
+		buf_add_bytes(b, unquote(a->local, room));
+}
+
+void
 address_add_canonical_domain(struct buf *b, const struct address *a)
 {
 	struct bytes domain = a->domain;
@@ -215,3 +228,45 @@ address_add_canonical(struct buf *b, const struct address *a)
 	address_add_canonical_domain(b, a);
 }
 
+/* "local@domain" of an address whose local part is not quoted yet. */
+static bool
+add_plain(struct buf *b, struct bytes plain)
+{
+	size_t         at = bytes_find_last(plain, '@');
+	struct bytes   local = bytes_first(plain, at);
+	struct address whole;
+	struct buf     text;
+	bool           is_address;
+
+	buf_init(&text, ADDRESS_MAX);
+	if (address_is_dot_string(local))
+		buf_add_bytes(&text, local);
+	else
+		add_quoted(&text, local);
+	buf_add_bytes(&text, bytes_from(plain, at));
+	is_address = !text.failed && address_parse_utf8(buf_bytes(&text), &whole);
+	if (is_address)
+		address_add_canonical(b, &whole);
+	buf_finish(&text);
+	return is_address;
+}
+
+bool
+address_add_suffixed(struct buf *b, const struct address *a, struct bytes suffix)
+{
+	struct buf plain;
+	bool       is_address;
+
+	if (suffix.n == 0 || a->domain.n == 0) {
+		address_add_canonical(b, a);
+		return true;
+	}
+	buf_init(&plain, ADDRESS_MAX * 2);
+	address_add_plain_local(&plain, a);
+	buf_add_char(&plain, '@');
+	address_add_canonical_domain(&plain, a);
+	buf_add_bytes(&plain, suffix);
+	is_address = !plain.failed && add_plain(b, buf_bytes(&plain));
+	buf_finish(&plain);
+	return is_address;
+}

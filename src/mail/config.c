@@ -156,6 +156,15 @@ is_local(struct bytes name)
 }
 
 static void
+check_rules(const struct reader *r, const struct config_listen *listen)
+{
+	if (listen->rules.n > 0 && is_local(listen->name))
+		add_mistake(r, listen->line,
+		    "the clients of listener \"local\" have no address: no rules "
+		    "apply to it");
+}
+
+static void
 check_addresses(const struct reader *r, const struct config_block *block,
     struct config_listen *listen)
 {
@@ -185,6 +194,7 @@ read_listen(const struct reader *r, const struct config_block *block)
 	setting_read_all(SCOPE_LISTEN, block->settings, block->line, listen,
 	    &c->arena, r->mistakes);
 	check_addresses(r, block, listen);
+	check_rules(r, listen);
 }
 
 /* --- tls, filter and helper --- */

@@ -39,6 +39,7 @@ struct config_listen {
 	struct bytes         name;      /* "smtp": also the policy, DESIGN section 1 */
 	struct endpoint_list address;
 	uint64_t             workers;   /* processes that share the socket; 1 */
+	struct bytes         rules;     /* as the setting of the file, for this one; empty: that */
 	unsigned             line;
 };
 
@@ -119,9 +120,16 @@ struct config {
 
 	struct bytes         hostname; /* required */
 	struct bytes_list    domains;  /* lower case; empty: mail for nobody */
+	struct bytes_list    relay_domains; /* theirs is passed on: we are a lower MX */
 	struct network_list  inside;   /* may relay without AUTH */
+	struct bytes         rules;    /* file of tcprules, text or cdb, of listeners without their own; empty: none */
 	struct bytes         root;     /* empty: the system's own folders */
 	enum users_source    users;
+	struct bytes         virtual_domains; /* file as qmail's control/virtualdomains; empty: none */
+	struct bytes         assign;   /* file as qmail's users/assign, or its cdb; empty: none */
+	struct bytes         alias_user; /* "alias": whose .qmail files catch what is nobody's; need not exist */
+	bool                 dot_qmail; /* yes: system users' and assigned .qmail files are obeyed */
+	uint64_t             program_timeout_ms; /* 10 min, of each that a .qmail file starts */
 	struct bytes         recipient_delimiter; /* "+"; one byte or empty */
 	struct bytes         yellow_folder;       /* without its dot; empty: the inbox */
 	struct bytes         contact;  /* a line for people, in red replies */

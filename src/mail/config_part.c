@@ -25,15 +25,17 @@ add_listen(struct buf *b, const struct config_listen *listen, enum config_part p
 	buf_add_string(b, "}\n");
 }
 
-/* Whether the listener is one that the part's program serves. */
+/* Whether the listener is one that the part's program serves, or whose rules it knows. */
 static bool
-is_served(const struct config_listen *listen, enum config_part part)
+is_told(const struct config_listen *listen, enum config_part part)
 {
 	const struct listener_policy *policy = listener_policy(listen->name);
 	enum config_part              server;
 
 	if (policy == NULL)
 		return false;
+	if (part == PART_LOOKUP)
+		return listen->rules.n > 0;
 	server = policy->protocol == LISTENER_POP3 ? PART_POP3D : PART_SMTPD;
 	return part == server;
 }
@@ -71,7 +73,7 @@ config_add_part(struct buf *b, const struct config *c, enum config_part part)
 {
 	add_settings(b, SCOPE_FILE, c, part, "");
 	for (size_t i = 0; i < c->n_listen; i++)
-		if (is_served(&c->listen[i], part))
+		if (is_told(&c->listen[i], part))
 			add_listen(b, &c->listen[i], part);
 	for (size_t i = 0; part == PART_HIQ && i < c->n_filter; i++)
 		add_filter(b, &c->filter[i], part);

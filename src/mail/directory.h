@@ -4,6 +4,13 @@
  *
  * Tables are built once from the parsed files and then only read; a changed file
  * makes a new directory. Pure: files and uids are not touched.
+ *
+ * With accounts that have .qmail files (directory_set_qmail, assignments) addresses lead where
+ * qmail has them lead: a virtual domain puts its owner in front ("example.com:joe" makes
+ * info@example.com joe-info), then an assignment of that local part, the longest; else the
+ * longest user "joe" of "joe-info"; else the alias user, for whom all of it is the extension.
+ * Whether he has a .qmail file for an extension only he can see: must_ask. Aliases(5) come
+ * before all that.
  */
 #ifndef AMPEL_MAIL_DIRECTORY_H
 #define AMPEL_MAIL_DIRECTORY_H
@@ -35,6 +42,23 @@ bool directory_add_user(struct directory *d, struct bytes name);
 bool directory_add_alias(struct directory *d, struct bytes name,
     const struct bytes *targets, size_t n, const char **mistake);
 void directory_set_delimiter(struct directory *d, struct bytes delimiter);
+/* One whose mail we pass on: "example.net", or ".example.net" for all below it. */
+bool directory_add_relay_domain(struct directory *d, struct bytes domain);
+/*
+ * A line of virtualdomains: key is "user@dom", "dom", ".suffix" or empty (all others that are
+ * not ours), in this order of search; prepend empty: an exception, not ours. A key that stands
+ * twice: the last counts, as qmail has it. Not for what directory_add_domain names.
+ */
+bool directory_add_virtual(
+    struct directory *d, struct bytes key, struct bytes prepend);
+/*
+ * The users that were added have .qmail files and dash extensions. alias_user: who gets what
+ * is nobody's, with dash "-"; empty: nobody does.
+ */
+bool directory_set_qmail(struct directory *d, struct bytes alias_user);
+/* Assignments come before users; a outlives d. */
+struct assignments;
+void directory_set_assignments(struct directory *d, const struct assignments *a);
 /* It is one of our domains too, once there is any: with none, nobody is ours. */
 void directory_set_hostname(struct directory *d, struct bytes hostname);
 
@@ -51,10 +75,18 @@ enum route_kind {
 	ROUTE_EXPANDED,         /* an alias: these recipients instead */
 };
 
+/* Of a user's name, or of the key of an assignment. */
+enum { DIRECTORY_USER_MAX = 383 };
+
 struct route {
 	enum route_kind     kind;
-	struct bytes        user;      /* ROUTE_USER */
-	struct bytes        extension; /* what stood behind the delimiter */
+	bool                is_relayed; /* ROUTE_NOT_OURS: of a relay domain, anybody may send there */
+	struct bytes        user;      /* ROUTE_USER: his name; or the key of his assignment, mail/assignments.h */
+	struct bytes        extension; /* what stood behind the delimiter; with is_qmail EXT */
+	bool                is_qmail;  /* his .qmail files say what becomes of it: */
+	bool                must_ask;  /* it exists only if one of them is for this extension */
+	struct bytes        local;     /* LOCAL: the local part with what a virtual domain puts in front */
+	struct bytes        dash;      /* what stands between ".qmail" and the extension; may be empty */
 	const struct bytes *targets;   /* ROUTE_EXPANDED: canonical addresses */
 	size_t              n_targets;
 	/*
@@ -71,9 +103,21 @@ struct route {
  * abuse of every domain of ours, and <Postmaster> without a domain, always
  * exist: without an alias or user of that name they lead to the alias or user
  * root, else to the first user. One step only: the targets are routed again.
+ *
+ * Accounts with .qmail files come behind the aliases of the local part as written: its
+ * assignment, its user, a user in front of a dash. The alias user comes behind what is found without
+ * a tag, unless there is an "@dom" alias, which then gets the rest. Of a virtual domain's address the
+ * accounts are those of what it is made, and local-part aliases do not count.
  * Views live as long as d and arena.
  */
 void directory_route(const struct directory *d, struct arena *arena,
+    const struct address *address, struct route *out);
+
+/*
+ * The account says that it has no .qmail file for what directory_route found. postmaster and
+ * abuse then lead to the local ones; everybody else is unknown.
+ */
+void directory_route_without(const struct directory *d, struct arena *arena,
     const struct address *address, struct route *out);
 
 /*

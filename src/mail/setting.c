@@ -35,13 +35,20 @@ const struct setting setting_table[] = {
 	/* scope, name, type, where, preset, min, max, parts, required */
 	{ SCOPE_FILE, "hostname", VALUE_HOST, AT(config, hostname), NULL, 0, 0, ALL | PART_MAILBOX, true },
 	{ SCOPE_FILE, "domains", VALUE_DOMAINS, AT(config, domains), "", 0, MANY, LOOKUP | AUTH | QUEUE, false },
+	{ SCOPE_FILE, "relay_domains", VALUE_RELAY_DOMAINS, AT(config, relay_domains), "", 0, MANY, LOOKUP, false },
 	{ SCOPE_FILE, "inside", VALUE_NETWORKS, AT(config, inside), "", 0, 10000, LOOKUP, false },
-	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP, false },
+	{ SCOPE_FILE, "rules", VALUE_PATH, AT(config, rules), "", 0, 0, LOOKUP, false },
+	{ SCOPE_FILE, "users", VALUE_USERS, AT(config, users), "file", 0, 0, LOOKUP | DELIVER, false },
 	{ SCOPE_FILE, "recipient_delimiter", VALUE_DELIMITER, AT(config, recipient_delimiter), "+", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "yellow_folder", VALUE_FOLDER, AT(config, yellow_folder), "", 0, 0, DELIVER, false },
 	{ SCOPE_FILE, "contact", VALUE_LINE, AT(config, contact), "", 0, 0, SMTPD | HIQ, false },
 	{ SCOPE_FILE, "root", VALUE_ROOT, AT(config, root), "", 0, 0, ALL, false },
 	{ SCOPE_FILE, "log", VALUE_LOG, AT(config, log), "stderr", 0, 0, 0, false },
+	{ SCOPE_FILE, "dot_qmail", VALUE_FLAG, AT(config, dot_qmail), "yes", 0, 0, LOOKUP | DELIVER, false },
+	{ SCOPE_FILE, "program_timeout", VALUE_DURATION, AT(config, program_timeout_ms), "10min", SECOND, DAY, DELIVER, false },
+	{ SCOPE_FILE, "alias_user", VALUE_USER, AT(config, alias_user), "alias", 0, 0, LOOKUP, false },
+	{ SCOPE_FILE, "assign", VALUE_PATH, AT(config, assign), "", 0, 0, LOOKUP | DELIVER, false },
+	{ SCOPE_FILE, "virtual_domains", VALUE_PATH, AT(config, virtual_domains), "", 0, 0, LOOKUP, false },
 	{ SCOPE_FILE, "message_size", VALUE_SIZE, AT(config, message_size), "50M", 64 * K, LIMITED, SMTPD | HIQ | QUEUE | DELIVER, false },
 	{ SCOPE_FILE, "message_memory", VALUE_SIZE, AT(config, message_memory), "128M", 0, LIMITED, SMTPD | HIQ, false },
 	{ SCOPE_FILE, "min_free", VALUE_SIZE, AT(config, min_free), "100M", 0, LIMITED, QUEUE, false },
@@ -83,9 +90,10 @@ const struct setting setting_table[] = {
 	{ SCOPE_HIQ, "contact", VALUE_LINE, AT(config, contact), "", 0, 0, 0, false },
 	{ SCOPE_HIQ, "message_size", VALUE_SIZE, AT(config, message_size), "none", 64 * K, UINT64_MAX, 0, false },
 
-	/* needed, but by the listener that has a preset, mail/config.c */
-	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D, false },
+	/* needed, but by the listener that has a preset, mail/config.c; lookup reads what has rules */
+	{ SCOPE_LISTEN, "address", VALUE_ENDPOINTS, AT(config_listen, address), NULL, 1, 64, SMTPD | POP3D | LOOKUP, false },
 	{ SCOPE_LISTEN, "workers", VALUE_NUMBER, AT(config_listen, workers), "1", 1, 64, SMTPD | POP3D, false },
+	{ SCOPE_LISTEN, "rules", VALUE_PATH, AT(config_listen, rules), "", 0, 0, LOOKUP, false },
 
 	/* the supervisor reads the files, the other programs get what is in them */
 	{ SCOPE_TLS, "certificate", VALUE_PATH, AT(config_tls, certificate), NULL, 0, 0, 0, true },

@@ -37,6 +37,7 @@ enum value_type {
 	VALUE_USER,
 	VALUE_RECIPIENT, /* an address, or the name of a local recipient */
 	VALUE_DOMAINS,   /* struct bytes_list, in lower case */
+	VALUE_RELAY_DOMAINS, /* the same, also ".example.org": all below it */
 	VALUE_LISTENERS, /* struct bytes_list */
 	VALUE_NETWORKS,  /* struct network_list */
 	VALUE_ENDPOINTS, /* struct endpoint_list */

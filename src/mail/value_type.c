@@ -228,6 +228,15 @@ parse_domain(struct bytes text, void *out)
 	return keep(address_domain_is_valid(text), text, out);
 }
 
+/* A domain, or with a dot in front all below it. */
+static bool
+parse_relay_domain(struct bytes text, void *out)
+{
+	size_t at = text.n > 0 && text.p[0] == '.';
+
+	return keep(address_domain_is_valid(bytes_from(text, at)), text, out);
+}
+
 /* A name that others can look up: no address literal. */
 static bool
 parse_host(struct bytes text, void *out)
@@ -370,26 +379,12 @@ explain_listener(struct bytes text, unsigned line, struct arena *arena,
 
 /* --- places of the network --- */
 
-/*
- * Whether it holds more than any organisation's own hosts. 10.0.0.0/8 and fc00::/7
- * are the widest that do not; an IPv6 network may also span all of IPv4.
- */
-static bool
-is_open(const struct network *net)
-{
-	static const uint8_t ipv4[16] = { [10] = 0xff, [11] = 0xff };
-
-	if (network_is_ipv4(net->address) && net->bits >= 96)
-		return net->bits < 96 + 8;
-	return net->bits < 7 || network_contains(net, ipv4);
-}
-
 static bool
 parse_inside(struct bytes text, void *out)
 {
 	struct network net;
 
-	if (!network_parse(text, &net) || is_open(&net))
+	if (!network_parse(text, &net) || network_is_wide(&net))
 		return false;
 	*(struct network *)out = net;
 	return true;
@@ -489,6 +484,9 @@ static const struct value_type_row rows[] = {
 		LIST(hop, text, struct bytes) },
 	[VALUE_DOMAINS] = { .wants = "domains such as \"example.org\"",
 		LIST(domain, text, struct bytes), .lowers_case = true },
+	[VALUE_RELAY_DOMAINS] = {
+		.wants = "domains such as \"example.org\" or \".example.org\"",
+		LIST(relay_domain, text, struct bytes), .lowers_case = true },
 	[VALUE_LISTENERS] = { .wants = "names of listeners such as \"smtp\"",
 		LIST(listener, text, struct bytes), .explain = explain_listener },
 	[VALUE_NETWORKS] = {

@@ -4,10 +4,15 @@
  *
  * Nothing here links the event loop or OpenSSL: as many of these idle as clients are
  * connected.
+ *
+ * With --stdio a checkpassword program has become the user and then this, for ampel-pop3d
+ * --stdio on the other end of its standard input.
  */
 #include <malloc.h>
+#include <string.h>
 
 #include "mailbox/session.h"
+#include "proto/checkpassword.h"
 
 enum {
 	/*
@@ -23,18 +28,30 @@ enum {
 	OPEN_FILES = 16 * 1024,
 };
 
-int
-main(void)
-{
-	struct errand errand = {
-		.program = "ampel-mailbox",
-		.role = ROLE_POP3D,
-		.open_files = OPEN_FILES,
-	};
+static struct errand errand = {
+	.program = "ampel-mailbox",
+	.role = ROLE_POP3D,
+	.open_files = OPEN_FILES,
+};
 
+static int
+run_alone(void)
+{
+	if (errand_begin_alone(&errand))
+		session_run(&errand);
+	errand_finish(&errand);
+	/* 1 would say, in the name of the checkpassword program, that the password is wrong */
+	return errand.exit_code == 0 ? CHECKPASSWORD_OK : CHECKPASSWORD_TROUBLE;
+}
+
+int
+main(int argc, char **argv)
+{
 	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	mallopt(M_TOP_PAD, 0);
 	malloc_trim(0);
+	if (argc == 2 && strcmp(argv[1], "--stdio") == 0)
+		return run_alone();
 	if (errand_begin(&errand))
 		session_run(&errand);
 	errand_finish(&errand);

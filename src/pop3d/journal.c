@@ -3,6 +3,26 @@
 #include "service/event.h"
 
 void
+journal_login(const struct journal_login *login)
+{
+	static const char *const names[] = {
+		[PASSWORD_NO] = "no",
+		[PASSWORD_YES] = "yes",
+		[PASSWORD_TRY_LATER] = "later",
+	};
+	struct event e = event_begin("login", NULL);
+
+	event_text(&e, "peer", login->peer);
+	event_text(&e, "listener", BYTES("pop3s"));
+	event_text(&e, "user", login->user);
+	event_text(&e, "result", bytes_of(names[login->answer]));
+	event_number(&e, "ms", login->ms);
+	if (login->answer == PASSWORD_TRY_LATER)
+		event_text(&e, "why", login->why);
+	event_end(&e);
+}
+
+void
 journal_maildrop_failed(struct bytes peer, struct bytes user)
 {
 	struct event e = event_begin("maildrop-failed", NULL);

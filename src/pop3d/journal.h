@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "proto/message.h"
 
 /* What somebody did with his maildrop. */
 struct journal_session {
@@ -17,6 +18,16 @@ struct journal_session {
 	uint64_t     ms;
 };
 
+/* What came of a password; ampel-auth logs the same where it has checked it. */
+struct journal_login {
+	struct bytes         peer, user;
+	enum password_answer answer;
+	struct bytes         why; /* of try later */
+	uint64_t             ms;
+};
+
+/* ev=login */
+void journal_login(const struct journal_login *login);
 /* ev=maildrop-failed: the password was right, and there is no maildrop. */
 void journal_maildrop_failed(struct bytes peer, struct bytes user);
 /* ev=pop3: a session with a maildrop is over. */

@@ -2,11 +2,15 @@
  * ampel-pop3d: a worker of one listener. Talks POP3 under TLS with strangers; asks lookup
  * about addresses and auth about passwords, and reaches a mailbox only through the
  * descriptors that the user's own mailbox process hands it. May be asked nothing.
+ *
+ * With --stdio: one session on standard input and output, without any of this.
  */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io/log.h"
+#include "pop3d/stdio.h"
 #include "pop3d/worker.h"
 #include "service/certificates.h"
 #include "service/service.h"
@@ -87,7 +91,7 @@ stats(struct buf *b)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const struct program program = {
 		.name = "ampel-pop3d",
@@ -100,5 +104,7 @@ main(void)
 		.stats = stats,
 	};
 
+	if (argc > 1 && strcmp(argv[1], "--stdio") == 0)
+		return stdio_main(argc - 2, argv + 2);
 	return service_main(&program);
 }

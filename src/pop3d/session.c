@@ -163,12 +163,11 @@ input(struct session *s, struct bytes text)
 /* --- who comes --- */
 
 static void
-connected(struct session *s, bool try_later, bool allowed, bool inside)
+connected(struct session *s, const struct lookup_client_rights *rights)
 {
-	(void)inside;
-	if (try_later)
+	if (rights->try_later)
 		s->refusal = "mail server cannot answer now; come back later";
-	else if (!allowed)
+	else if (!rights->allowed)
 		s->refusal = "you may not connect to this server";
 	client_secure(
 	    &s->client, s->policy->tls, s->policy->handshake_timeout_ms);

@@ -28,17 +28,38 @@ checkpassword_parse(struct bytes text, struct checkpassword *out)
 	return true;
 }
 
+static bool
+has_form(struct bytes name, struct bytes password)
+{
+	return name.n <= CHECKPASSWORD_MAX - NULS &&
+	    password.n <= CHECKPASSWORD_MAX - NULS - name.n &&
+	    bytes_find(name, '\0') == name.n &&
+	    bytes_find(password, '\0') == password.n;
+}
+
 bool
 checkpassword_add(struct buf *b, struct bytes name, struct bytes password)
 {
-	if (name.n > CHECKPASSWORD_MAX - NULS ||
-	    password.n > CHECKPASSWORD_MAX - NULS - name.n ||
-	    bytes_find(name, '\0') != name.n ||
-	    bytes_find(password, '\0') != password.n)
+	if (!has_form(name, password))
 		return false;
 	buf_add_bytes(b, name);
 	buf_add_char(b, '\0');
 	buf_add_bytes(b, password);
 	buf_add(b, "\0", 2); /* and an empty timestamp */
 	return !b->failed;
+}
+
+bool
+checkpassword_is_possible(const struct checkpassword *login)
+{
+	return login->name.n > 0 && has_form(login->name, login->password);
+}
+
+void
+checkpassword_probe(char text[CHECKPASSWORD_PROBE])
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+	for (size_t i = 0; i < CHECKPASSWORD_PROBE; i++)
+		text[i] = letters[(unsigned char)text[i] % (sizeof letters - 1)];
 }

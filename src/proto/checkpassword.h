@@ -12,6 +12,7 @@
 
 enum {
 	CHECKPASSWORD_MAX = 512,
+	CHECKPASSWORD_PROBE = 32, /* letters of a name that nobody has */
 	CHECKPASSWORD_OK = 0,
 	CHECKPASSWORD_REFUSED = 1,
 	CHECKPASSWORD_MISUSED = 2,
@@ -27,5 +28,10 @@ struct checkpassword {
 bool checkpassword_parse(struct bytes text, struct checkpassword *out);
 /* False: a NUL in it, or too long. The timestamp is "". */
 bool checkpassword_add(struct buf *b, struct bytes name, struct bytes password);
+/* Whether a program can be asked at all: not without a name, nor what cannot be added. */
+bool checkpassword_is_possible(const struct checkpassword *login);
+
+/* Random octets become letters: a name, or a password, that nobody has. */
+void checkpassword_probe(char text[CHECKPASSWORD_PROBE]);
 
 #endif

@@ -46,18 +46,23 @@
 	/* Supervisor -> queue: everything is due now. Queue -> remote: what was found to be \
 	 * down is tried again. */ \
 	M(retry_all, RETRY_ALL, F(u8, unused)) \
-	/* Queue -> supervisor: deliver for user NAME. */ \
+	/* Queue, lookup -> supervisor: deliver for user NAME; or for whom an assignment is, by its \
+	 * key (proto/assign.h). */ \
 	M(want_deliver, WANT_DELIVER, F(bytes, user)) \
 	/* The answer: result is an enum want_result; serial names the deliver process \
 	 * whose PEER came before. */ \
 	M(deliver_for, DELIVER_FOR, F(bytes, user) F(u8, result) F(u64, serial) F(bytes, text)) \
 	/* Supervisor -> deliver: you deliver for this user too; and deliver's answer. */ \
-	M(user, USER, F(bytes, name) F(bytes, home)) /* to mailbox: before its PEER */ \
+	M(user, USER, F(bytes, name) F(bytes, home) F(bytes, login)) /* to mailbox: before its PEER; \
+	 * login: what his programs are told that he is called */ \
 	M(user_known, USER_KNOWN, F(bytes, name)) \
 	\
 	/* smtpd -> lookup: may that address connect, and relay? */ \
 	M(ask_connect, ASK_CONNECT, F(u64, q) F(bytes, listener) F(bytes, address)) \
-	M(connect, CONNECT, F(u64, q) F(u8, allowed) F(u8, inside)) \
+	/* By its rules: suffix is put behind each recipient; size_max counts when has_size_max, 0: \
+	 * no limit; peer_name: its verified name, when rules asked for it. */ \
+	M(connect, CONNECT, F(u64, q) F(u8, allowed) F(u8, inside) F(bytes, suffix) \
+	    F(u8, has_size_max) F(u64, size_max) F(bytes, peer_name)) \
 	/* smtpd -> lookup: does that recipient exist? address is canonical; user: who \
 	 * authenticated, and what he may send in a day counts. */ \
 	M(ask_recipient, ASK_RECIPIENT, F(u64, q) F(bytes, address) F(bytes, user)) \
@@ -69,7 +74,13 @@
 	 * list made with frame_add_bytes, or travels as fd when is_large. */ \
 	M(ask_route, ASK_ROUTE, F(u64, q) F(bytes, address)) \
 	M(route, ROUTE, F(u64, q) F(u8, kind) F(bytes, user) F(bytes, extension) \
+	    F(u8, is_qmail) F(bytes, local) F(bytes, dash) \
 	    F(bytes, owner) F(bytes, targets) F(u8, is_large)) \
+	/* lookup -> deliver: has that user a .qmail file for it (mail/directory.h)? answer is an \
+	 * enum extension_answer. */ \
+	M(ask_extension, ASK_EXTENSION, F(u64, q) F(bytes, user) F(bytes, dash) \
+	    F(bytes, extension)) \
+	M(extension, EXTENSION, F(u64, q) F(u8, answer)) \
 	\
 	/* smtpd -> lookup: what is the account of that uid called? Unknown: name is empty. */ \
 	M(ask_account, ASK_ACCOUNT, F(u64, q) F(u32, uid)) \
@@ -129,16 +140,20 @@
 	M(hello, HELLO, F(u32, n) F(bytes, jobs)) \
 	/* fd: the body. repeated: an earlier attempt may have delivered unreported. */ \
 	M(deliver, DELIVER, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, repeated) \
-	    F(bytes, user) F(bytes, extension) F(bytes, address) F(bytes, reverse_path) \
-	    F(u8, colour) F(u64, size)) \
+	    F(bytes, user) F(bytes, extension) F(u8, is_qmail) F(bytes, local) F(bytes, dash) \
+	    F(bytes, address) F(bytes, reverse_path) F(u8, colour) F(u64, size)) \
 	/* To remote. fd: the body. What the envelope says of it: mail/envelope.h. */ \
 	M(remote, REMOTE, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, repeated) \
 	    F(bytes, address) F(bytes, reverse_path) F(u64, size) F(u8, body) F(u8, smtputf8) \
 	    F(u8, ret) F(bytes, envid) F(u8, notify) F(bytes, orcpt)) \
-	/* As struct outcome, mail/outcome.h. */ \
+	/* As struct outcome, mail/outcome.h. With forward_id, a message that it causes, struct \
+	 * job_forward of service/jobs.h: fd: that; targets is a list of n addresses, or travels as \
+	 * second fd when is_large. */ \
 	M(outcome, OUTCOME, F(u64, token) F(bytes, id) F(u32, recipient) F(u8, kind) \
 	    F(u8, class) F(u16, subject) F(u16, detail) F(bytes, text) F(bytes, host) \
-	    F(bytes, protection) F(u8, is_reply) F(u8, is_handed_on) F(u8, is_down)) \
+	    F(bytes, protection) F(u8, is_reply) F(u8, is_handed_on) F(u8, is_down) \
+	    F(bytes, forward_id) F(bytes, forward_path) F(u64, forward_size) F(u32, n) \
+	    F(bytes, targets) F(u8, is_large)) \
 	/* The outcome is safe in the store; the agent may forget it. */ \
 	M(finished, FINISHED, F(bytes, id) F(u32, recipient)) \
 	\
@@ -209,6 +224,9 @@ enum peer_role {
 };
 
 enum want_result { WANT_FAILED, WANT_NO_USER, WANT_READY };
+
+/* The answer to ASK_EXTENSION. */
+enum extension_answer { EXTENSION_NO, EXTENSION_YES, EXTENSION_TRY_LATER };
 
 /* The answer to ASK_RECIPIENT. */
 enum recipient_answer {

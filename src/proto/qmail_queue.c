@@ -111,3 +111,55 @@ qmail_envelope_next(const struct qmail_envelope *e, size_t *at,
 	*recipient = take_record(e, at);
 	return true;
 }
+
+/* --- the caller's side --- */
+
+static bool
+is_quoted(struct bytes local)
+{
+	return local.n >= 2 && local.p[0] == '"' && local.p[local.n - 1] == '"';
+}
+
+/* RFC 5321 section 4.1.2: what stands between the quotes, without the backslashes. */
+static void
+add_unquoted(struct buf *b, struct bytes local)
+{
+	for (size_t i = 1; i + 1 < local.n; i++) {
+		if (local.p[i] == '\\' && i + 2 < local.n)
+			i++;
+		buf_add_char(b, local.p[i]);
+	}
+}
+
+static void
+add_record(struct buf *b, char letter, struct bytes address)
+{
+	size_t       at = bytes_find_last(address, '@');
+	struct bytes local = bytes_first(address, at);
+
+	buf_add_char(b, letter);
+	if (is_quoted(local))
+		add_unquoted(b, local);
+	else
+		buf_add_bytes(b, local);
+	buf_add_bytes(b, bytes_from(address, at));
+	buf_add_char(b, '\0');
+}
+
+void
+qmail_envelope_add_reverse_path(struct buf *b, struct bytes address)
+{
+	add_record(b, 'F', address);
+}
+
+void
+qmail_envelope_add_recipient(struct buf *b, struct bytes address)
+{
+	add_record(b, 'T', address);
+}
+
+void
+qmail_envelope_add_end(struct buf *b)
+{
+	buf_add_char(b, '\0');
+}

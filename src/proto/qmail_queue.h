@@ -1,6 +1,6 @@
 /*
  * What a program in the place of qmail-queue reads on descriptor 1, and what its exit
- * code says (qmail-queue(8)). The envelope is "F" reverse-path NUL, for each recipient "T"
+ * code says (qmail-queue(8)), for that program and for who calls it. The envelope is "F" reverse-path NUL, for each recipient "T"
  * address NUL, and one more NUL at the end; addresses are plain bytes, not quoted
  * as in SMTP. Only with its last NUL it is there at all: an EOF before it means that the
  * caller has given up.
@@ -13,10 +13,13 @@
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "proto/smtp_reply.h"
 
 enum {
 	QMAIL_QUEUE_ADDRESS_MAX = 1003,          /* bytes, with its NUL */
 	QMAIL_QUEUE_ENVELOPE_MAX = 64 * 1024 * 1024,
+	QMAIL_QUEUE_TEXT_MAX = 255,              /* of what is said on descriptor 6 */
+	QMAIL_QUEUE_TEXT_FD = 6,
 };
 
 /* Exit codes. 11 to 40 are permanent, all others but 0 temporary. */
@@ -38,6 +41,10 @@ enum qmail_queue_code {
 	QMAIL_QUEUE_BUG = 81,
 	QMAIL_QUEUE_CUSTOM = 82,        /* text on descriptor 6: "D" or "Z" and a reply */
 	QMAIL_QUEUE_BAD_ENVELOPE = 91,
+	QMAIL_QUEUE_NOT_RUN = 120,      /* it could not be */
+	/* What a caller sees instead of a code. */
+	QMAIL_QUEUE_CRASHED = 256,      /* ended by a signal */
+	QMAIL_QUEUE_LOST,               /* nobody knows how it ended */
 };
 
 /*
@@ -60,6 +67,21 @@ bool qmail_envelope_feed(struct qmail_envelope *e, struct bytes input);
  * ADDRESS_TOO_LONG, BAD_ENVELOPE, NO_MEMORY (also: longer than QMAIL_QUEUE_ENVELOPE_MAX).
  */
 enum qmail_queue_code qmail_envelope_end(const struct qmail_envelope *e);
+
+/*
+ * The caller's side: the records of an envelope, and its end. address is as SMTP writes it, and
+ * loses its quotes.
+ */
+void qmail_envelope_add_reverse_path(struct buf *b, struct bytes address);
+void qmail_envelope_add_recipient(struct buf *b, struct bytes address);
+void qmail_envelope_add_end(struct buf *b);
+
+/*
+ * What a server says to its client behind such an end, other than OK. text: of descriptor 6, from which
+ * the reply to CUSTOM is taken and borrows. Its class is that of its letter, whatever stands behind
+ * that.
+ */
+struct smtp_reply qmail_queue_reply(int code, struct bytes text);
 
 /* Of a whole envelope; views live as long as it does. */
 struct bytes qmail_envelope_reverse_path(const struct qmail_envelope *e);

@@ -19,7 +19,7 @@ static uint64_t
 octets_left(const struct smtp_server *s)
 {
 	uint64_t used = s->state == SMTP_STATE_CHUNKS ? s->data.size_bytes : 0;
-	uint64_t max = s->policy->size_max;
+	uint64_t max = s->size_max;
 
 	return max > used ? max - used : 0;
 }

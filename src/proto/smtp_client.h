@@ -86,7 +86,7 @@ enum smtp_client_fault {
 
 /* One message to several recipients of one destination. Views live until DONE. */
 struct smtp_transaction_out {
-	struct bytes       reverse_path;
+	struct bytes       reverse_path; /* as mail/verp.h has it: XQUEUE must be offered */
 	enum envelope_ret  ret;
 	struct bytes       envid;
 	enum envelope_body body;      /* as it was received; BINARYMIME never leaves */

@@ -1,6 +1,7 @@
 /* What MAIL and RCPT say, with the parameters that the server knows. */
 #include "proto/smtp_client_private.h"
 
+#include "mail/verp.h"
 #include "proto/dsn_parameter.h"
 
 /*
@@ -23,7 +24,7 @@ smtp_client_envelope_mail(struct smtp_client *c)
 {
 	const struct smtp_transaction_out *t = &c->transaction.out;
 
-	buf_addf(&c->out, "MAIL FROM:<%.*s>", BYTES_ARG(t->reverse_path));
+	buf_addf(&c->out, "MAIL FROM:<%.*s>", BYTES_ARG(verp_base(t->reverse_path)));
 	if (smtp_client_offers(c, SMTP_OFFER_SIZE)) {
 		buf_add_string(&c->out, " SIZE=");
 		buf_add_number(&c->out, wire_size(c));
@@ -33,7 +34,8 @@ smtp_client_envelope_mail(struct smtp_client *c)
 	if (c->transaction.needs_utf8)
 		buf_add_string(&c->out, " SMTPUTF8");
 	if (t->all_or_none && smtp_client_offers(c, SMTP_OFFER_XQUEUE))
-		buf_add_string(&c->out, " XQUEUE");
+		buf_add_string(&c->out, verp_is(t->reverse_path) ? " XQUEUE XVERP"
+		                                                 : " XQUEUE");
 	if (smtp_client_offers(c, SMTP_OFFER_DSN)) {
 		dsn_ret_add(&c->out, t->ret);
 		dsn_envid_add(&c->out, t->envid);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "mail/address.h"
+#include "mail/verp.h"
 
 /* --- how a transaction begins --- */
 
@@ -63,6 +64,10 @@ refuse_impossible(struct smtp_client *c)
 	if (!can_be_said(t->out.reverse_path))
 		smtp_client_fail_all(t, STATUS(5, 1, 7),
 		    BYTES("the sender's address cannot be written in a command"));
+	if (verp_is(t->out.reverse_path) &&
+	    !(t->out.all_or_none && smtp_client_offers(c, SMTP_OFFER_XQUEUE)))
+		smtp_client_fail_all(t, STATUS(5, 5, 1),
+		    BYTES("the server does not know VERP, which the message needs"));
 	if (max > 0 && t->out.size_bytes > max)
 		refuse_size(c);
 	if (t->needs_utf8 && !smtp_client_offers(c, SMTP_OFFER_SMTPUTF8))

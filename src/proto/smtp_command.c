@@ -149,6 +149,15 @@ parse_xqueue(struct smtp_mail *mail, struct bytes value)
 	return SMTP_ARGUMENT_OK;
 }
 
+static enum smtp_argument
+parse_xverp(struct smtp_mail *mail, struct bytes value)
+{
+	if (mail->xverp || value.p != NULL)
+		return SMTP_ARGUMENT_VALUE;
+	mail->xverp = true;
+	return SMTP_ARGUMENT_OK;
+}
+
 /* "KEYWORD=value" or "KEYWORD", whose value is NULL. */
 static void
 split_parameter(struct bytes parameter, struct bytes *keyword, struct bytes *value)
@@ -176,6 +185,7 @@ parse_mail_parameter(
 		{ BYTES_INIT("SMTPUTF8"), parse_smtputf8, 0 },
 		{ BYTES_INIT("AUTH"), parse_auth, SMTP_MAIL_AUTH },
 		{ BYTES_INIT("XQUEUE"), parse_xqueue, SMTP_MAIL_XQUEUE },
+		{ BYTES_INIT("XVERP"), parse_xverp, SMTP_MAIL_XQUEUE },
 	};
 	struct bytes keyword, value;
 
@@ -217,6 +227,8 @@ smtp_mail_parse(struct smtp_mail *mail, struct bytes arg, unsigned offers)
 	}
 	if (mail->path.is_utf8 && !mail->smtputf8)
 		return SMTP_ARGUMENT_UTF8;
+	if (mail->xverp && (!mail->xqueue || mail->is_null))
+		return SMTP_ARGUMENT_VALUE;
 	return SMTP_ARGUMENT_OK;
 }
 

@@ -63,7 +63,7 @@ struct smtp_mail {
 	bool               has_auth; /* RFC 4954 section 5; of no use to us */
 	enum envelope_ret  ret;      /* RFC 3461 */
 	bool               smtputf8; /* RFC 6531 */
-	bool               xqueue;   /* ours: smtp_server.h */
+	bool               xqueue, xverp; /* ours: smtp_server.h */
 	struct buf         envid;    /* RFC 3461, decoded; empty: none */
 };
 

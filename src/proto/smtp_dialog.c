@@ -56,6 +56,13 @@ greet_helo(struct smtp_server *s, struct bytes arg)
 	buf_addf(&s->out, "250 %.*s\r\n", BYTES_ARG(s->policy->hostname));
 }
 
+/* RFC 1870 section 3: 0 stands for no limit. */
+static uint64_t
+size_shown(const struct smtp_server *s)
+{
+	return s->size_max == UINT64_MAX ? 0 : s->size_max;
+}
+
 static void
 greet_ehlo(struct smtp_server *s, struct bytes arg)
 {
@@ -68,9 +75,10 @@ greet_ehlo(struct smtp_server *s, struct bytes arg)
 	    "250-SIZE %" PRIu64 "\r\n"
 	    "250-8BITMIME\r\n"
 	    "250-CHUNKING\r\n"
-	    "250-DSN\r\n"
+	    "%s"
 	    "250-SMTPUTF8\r\n",
-	    BYTES_ARG(s->policy->hostname), s->policy->size_max);
+	    BYTES_ARG(s->policy->hostname), size_shown(s),
+	    s->policy->has_no_dsn ? "" : "250-DSN\r\n");
 	if (smtp_starttls_is_offered(s))
 		buf_add_string(&s->out, "250-STARTTLS\r\n");
 	if (smtp_auth_is_offered(s))
@@ -99,7 +107,7 @@ begin_transaction(struct smtp_server *s, const struct smtp_mail *mail)
 static void
 take_mail(struct smtp_server *s, const struct smtp_mail *mail)
 {
-	if (mail->size > s->policy->size_max) {
+	if (mail->size > s->size_max) {
 		smtp_server_reply(s, SMTP_REPLY(552, 5, 3, 4, "message too large"));
 		return;
 	}
@@ -142,6 +150,9 @@ begin_mail(struct smtp_server *s, struct bytes arg)
 	struct smtp_mail   mail;
 	enum smtp_argument result = smtp_mail_parse(&mail, arg, mail_offers(s->policy));
 
+	if (result == SMTP_ARGUMENT_OK && s->policy->has_no_dsn &&
+	    (mail.ret != RET_UNSET || mail.envid.len > 0))
+		result = SMTP_ARGUMENT_PARAMETER;
 	if (result == SMTP_ARGUMENT_OK)
 		take_mail(s, &mail);
 	else
@@ -208,16 +219,23 @@ judge_recipient(struct smtp_server *s, const struct address *path)
 static void
 take_rcpt(struct smtp_server *s, const struct smtp_rcpt *rcpt)
 {
+	bool is_address;
+
 	buf_clear(&s->recipient);
 	buf_clear(&s->original);
 	buf_clear(&s->orcpt);
-	address_add_canonical(&s->recipient, &rcpt->path);
+	is_address = address_add_suffixed(
+	    &s->recipient, &rcpt->path, buf_bytes(&s->suffix));
 	smtp_path_add(&s->original, &rcpt->path);
 	buf_add_bytes(&s->orcpt, buf_bytes(&rcpt->orcpt));
 	s->notify = rcpt->notify;
 	s->out.failed |=
 	    s->recipient.failed || s->original.failed || s->orcpt.failed;
-	judge_recipient(s, &rcpt->path);
+	if (is_address)
+		judge_recipient(s, &rcpt->path);
+	else
+		refuse_recipient(s, SMTP_REPLY(553, 5, 1, 3,
+		                        "no address with what RELAYCLIENT adds"));
 }
 
 static void
@@ -227,6 +245,9 @@ begin_rcpt(struct smtp_server *s, struct bytes arg)
 	enum smtp_argument result =
 	    smtp_rcpt_parse(&rcpt, arg, s->transaction.envelope.smtputf8);
 
+	if (result == SMTP_ARGUMENT_OK && s->policy->has_no_dsn &&
+	    (rcpt.notify != NOTIFY_UNSET || rcpt.orcpt.len > 0))
+		result = SMTP_ARGUMENT_PARAMETER;
 	if (result == SMTP_ARGUMENT_OK) {
 		take_rcpt(s, &rcpt);
 	} else {
@@ -292,14 +313,6 @@ do_nothing(struct smtp_server *s, struct bytes arg)
 	smtp_server_reply(s, SMTP_REPLY(250, 2, 0, 0, "ok"));
 }
 
-/* RFC 5321 section 3.5.3 and 7.3: no address is confirmed to whoever asks. */
-static void
-verify(struct smtp_server *s, struct bytes arg)
-{
-	(void)arg;
-	smtp_server_reply(s, SMTP_REPLY(252, 2, 0, 0, "send the message and you will see"));
-}
-
 static void
 help(struct smtp_server *s, struct bytes arg)
 {
@@ -351,7 +364,7 @@ static const struct {
 	[SMTP_RSET]     = { AFTER_NOTHING, ARGUMENT_NONE,   AT_ANY_TIME(reset) },
 	[SMTP_STARTTLS] = { AFTER_NOTHING, ARGUMENT_NONE,   AT_ANY_TIME(smtp_starttls_begin) },
 	[SMTP_TURN]     = { AFTER_TLS,     ARGUMENT_ANY,    AT_ANY_TIME(refuse_unimplemented) },
-	[SMTP_VRFY]     = { AFTER_TLS,     ARGUMENT_NEEDED, AT_ANY_TIME(verify) },
+	[SMTP_VRFY]     = { AFTER_TLS,     ARGUMENT_NEEDED, AT_ANY_TIME(smtp_verify_begin) },
 };
 /* clang-format on */
 

@@ -59,14 +59,14 @@ static bool
 is_stored(const struct smtp_server *s)
 {
 	return !s->body_failed && s->data.fault == SMTP_DATA_FINE &&
-	    s->data.size_bytes <= s->policy->size_max;
+	    s->data.size_bytes <= s->size_max;
 }
 
 /* Whether more came in vain than a client may send. */
 static bool
 is_drained(const struct smtp_server *s)
 {
-	uint64_t max = s->policy->size_max;
+	uint64_t max = s->size_max;
 
 	return max <= (UINT64_MAX - DRAIN_SLACK) / 2 &&
 	    s->data.size_bytes > 2 * max + DRAIN_SLACK;
@@ -95,7 +95,7 @@ data_refusal(const struct smtp_server *s)
 
 	if (s->data.fault != SMTP_DATA_FINE)
 		return &faults[s->data.fault];
-	if (s->data.size_bytes > s->policy->size_max)
+	if (s->data.size_bytes > s->size_max)
 		return &too_large;
 	if (s->header.hops >= s->policy->hops_max)
 		return &looping;

@@ -23,12 +23,14 @@ smtp_server_init(struct smtp_server *s, const struct smtp_policy *policy,
 		.peer_address = peer_address,
 		.peer_name = peer_name,
 		.may_relay = may_relay,
+		.size_max = policy->size_max,
 	};
 	buf_init(&s->in, SMTP_INPUT_MAX);
 	buf_init(&s->out, OUTPUT_MAX);
 	buf_init(&s->helo, SMTP_HELO_MAX);
 	buf_init(&s->tls, SMTP_TLS_MAX);
 	buf_init(&s->user, SASL_USER_MAX);
+	buf_init(&s->suffix, SMTP_SUFFIX_MAX);
 	buf_init(&s->sender, SMTP_LINE_MAX);
 	buf_init(&s->recipient, SMTP_LINE_MAX);
 	buf_init(&s->original, SMTP_LINE_MAX);
@@ -72,6 +74,7 @@ smtp_server_finish(struct smtp_server *s)
 	buf_finish(&s->helo);
 	buf_finish(&s->tls);
 	buf_finish(&s->user);
+	buf_finish(&s->suffix);
 }
 
 void
@@ -79,6 +82,16 @@ smtp_server_watch(struct smtp_server *s, smtp_refused *refused, void *context)
 {
 	s->refused = refused;
 	s->refused_context = context;
+}
+
+void
+smtp_server_grant(struct smtp_server *s, struct bytes suffix, uint64_t size_max)
+{
+	if (s->state != SMTP_STATE_NEW)
+		return;
+	buf_clear(&s->suffix);
+	buf_add_bytes(&s->suffix, suffix);
+	s->size_max = size_max;
 }
 
 static void
@@ -181,7 +194,9 @@ smtp_server_greet(struct smtp_server *s)
 	if (s->state != SMTP_STATE_NEW)
 		return;
 	s->state = SMTP_STATE_START;
-	buf_addf(&s->out, "220 %.*s ESMTP\r\n", BYTES_ARG(s->policy->hostname));
+	buf_addf(&s->out, "220 %.*s ESMTP\r\n",
+	    BYTES_ARG(s->policy->greeting.n > 0 ? s->policy->greeting
+	                                        : s->policy->hostname));
 }
 
 void
@@ -215,7 +230,8 @@ check_limits(struct smtp_server *s)
 {
 	bool is_idle = !smtp_server_is_in_transaction(s);
 
-	if (s->in.failed || s->out.failed || s->decoded.failed || s->body.failed) {
+	if (s->in.failed || s->out.failed || s->suffix.failed ||
+	    s->decoded.failed || s->body.failed) {
 		s->out.failed = false;
 		smtp_server_end(s, SMTP_REPLY(421, 4, 3, 0, "out of memory; closing"));
 	} else if (s->errors > 0 && s->errors >= s->policy->errors_max) {
@@ -385,6 +401,7 @@ question_event(struct smtp_server *s)
 		[SMTP_QUESTION_AUTH] = SMTP_ASK_AUTH,
 		[SMTP_QUESTION_SENDER] = SMTP_ASK_SENDER,
 		[SMTP_QUESTION_RECIPIENT] = SMTP_ASK_RECIPIENT,
+		[SMTP_QUESTION_VERIFY] = SMTP_ASK_RECIPIENT,
 		[SMTP_QUESTION_DATA] = SMTP_ASK_DATA,
 		[SMTP_QUESTION_COMMIT] = SMTP_COMMIT,
 	};
@@ -474,11 +491,18 @@ smtp_server_answer_recipient(
 		    BYTES_INIT("cannot be looked up now, try again later") },
 		[SMTP_RECIPIENT_LIMIT] = { 450, { 4, 7, 1 },
 		    BYTES_INIT("too many recipients today, try again later") },
+		[SMTP_RECIPIENT_BAD_SENDER] = { 553, { 5, 7, 1 },
+		    BYTES_INIT("your envelope sender is in my badmailfrom list") },
 	};
+	int question = s->question;
 
-	if (s->question != SMTP_QUESTION_RECIPIENT)
+	if (question != SMTP_QUESTION_RECIPIENT && question != SMTP_QUESTION_VERIFY)
 		return;
 	s->question = SMTP_NO_QUESTION;
+	if (question == SMTP_QUESTION_VERIFY) {
+		smtp_verify_answer(s, answer);
+		return;
+	}
 	if (answer == SMTP_RECIPIENT_OK ||
 	    (answer == SMTP_RECIPIENT_NOT_OURS && s->may_relay)) {
 		smtp_server_accept_recipient(s);

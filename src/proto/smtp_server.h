@@ -42,12 +42,14 @@ enum {
 	SMTP_OUTPUT_HIGH = 4 * 1024,       /* that much output asks to be sent */
 	SMTP_HELO_MAX = 255,
 	SMTP_TLS_MAX = 127, /* of the text that describes TLS */
+	SMTP_SUFFIX_MAX = 255, /* of smtp_server_grant */
 	SMTP_QUEUE_RECIPIENTS_MAX = 10 * 1000, /* of a transaction with XQUEUE */
 };
 
 /* Per listener; lives longer than its sessions. */
 struct smtp_policy {
 	struct bytes hostname;
+	struct bytes greeting;       /* in the greeting, instead of it; empty: the same */
 	struct bytes listener;
 	uint64_t     size_max;       /* bytes as sent on the wire, dots removed */
 	size_t       recipients_max;
@@ -55,6 +57,7 @@ struct smtp_policy {
 	size_t       hops_max;
 	bool         bounce_single_recipient;
 	bool         refuse_relay_probes;
+	bool         has_no_dsn;     /* DSN is not offered: who takes the mail has no place for it */
 	/* LISTENER_STARTTLS: offered; _REQUIRED: nothing but EHLO, NOOP, QUIT, RSET, HELP and
 	 * STARTTLS before it (530 5.7.0). */
 	enum listener_tls tls;
@@ -70,10 +73,14 @@ struct smtp_policy {
 	 * The clients are accounts of this host: smtp_server_account says which. They may
 	 * relay, from any reverse-path; missing fields are added as for submission.
 	 *
+	 * VRFY is answered, by SMTP_ASK_RECIPIENT: 250 for a recipient of ours, 550 5.1.1 for one that
+	 * does not exist, 551 5.1.6 for one that is not ours, 451 (RFC 5321 section 3.5.3).
+	 *
 	 * XQUEUE is offered: a transaction whose MAIL has this parameter is taken as
 	 * qmail-queue(8) takes one. Nobody is asked about its recipients, who may be up to
 	 * SMTP_QUEUE_RECIPIENTS_MAX (whoever does not exist comes back as a notification), and
-	 * no fields are added but Received.
+	 * no fields are added but Received. With XVERP beside it the reverse-path is another one
+	 * for each recipient (mail/verp.h).
 	 */
 	bool              is_local;
 };
@@ -99,6 +106,7 @@ enum smtp_recipient_answer {
 	SMTP_RECIPIENT_NOT_OURS,  /* who may relay: ok; others 550 5.7.1 relaying denied */
 	SMTP_RECIPIENT_TRY_LATER, /* 451 4.3.0 */
 	SMTP_RECIPIENT_LIMIT,     /* 450 4.7.1 too many recipients today */
+	SMTP_RECIPIENT_BAD_SENDER, /* 553 5.7.1: it is the reverse-path that is refused */
 };
 
 enum smtp_auth_answer {
@@ -130,6 +138,8 @@ struct smtp_server {
 	smtp_refused             *refused;
 	void                     *refused_context;
 	bool                      may_relay;
+	uint64_t                  size_max; /* the policy's, or what was granted */
+	struct buf                suffix;
 	bool                      esmtp;
 	bool                      is_secure;
 	struct buf                tls;      /* what smtp_server_secured was told */
@@ -175,6 +185,15 @@ void smtp_server_finish(struct smtp_server *s);
  */
 void smtp_server_watch(
     struct smtp_server *s, smtp_refused *refused, void *context);
+
+/*
+ * What rules say of this client, before smtp_server_greet; suffix is copied, of at most
+ * SMTP_SUFFIX_MAX. It is put behind each recipient, as qmail does with the value of RELAYCLIENT:
+ * the address that is asked for and stored is the recipient and suffix, split at its last '@'.
+ * size_max replaces that of the policy; UINT64_MAX: no limit.
+ */
+void smtp_server_grant(
+    struct smtp_server *s, struct bytes suffix, uint64_t size_max);
 
 /*
  * On a listener that is_local, before smtp_server_greet: the account at the other end. name

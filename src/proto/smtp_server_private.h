@@ -1,7 +1,7 @@
 /*
  * What the files of the SMTP server share: smtp_server.c moves the session on,
- * smtp_dialog.c knows the commands, smtp_starttls.c, smtp_auth.c and smtp_bdat.c those that
- * take longer, smtp_intake.c takes the mail data. Nobody else includes this.
+ * smtp_dialog.c knows the commands, smtp_starttls.c, smtp_auth.c, smtp_verify.c and smtp_bdat.c
+ * those that take longer, smtp_intake.c takes the mail data. Nobody else includes this.
  */
 #ifndef AMPEL_PROTO_SMTP_SERVER_PRIVATE_H
 #define AMPEL_PROTO_SMTP_SERVER_PRIVATE_H
@@ -31,6 +31,7 @@ enum smtp_question {
 	SMTP_QUESTION_AUTH,
 	SMTP_QUESTION_SENDER,
 	SMTP_QUESTION_RECIPIENT,
+	SMTP_QUESTION_VERIFY,
 	SMTP_QUESTION_DATA,
 	SMTP_QUESTION_COMMIT,
 };
@@ -74,6 +75,9 @@ void smtp_auth_over(struct smtp_server *s);
 
 /* Whether his right to that reverse-path is to be asked for. */
 bool smtp_sender_is_asked(const struct smtp_server *s, const struct smtp_mail *mail);
+
+void smtp_verify_begin(struct smtp_server *s, struct bytes arg);
+void smtp_verify_answer(struct smtp_server *s, enum smtp_recipient_answer answer);
 
 /* refusal: why it cannot come now, or NULL. */
 void smtp_bdat_begin(

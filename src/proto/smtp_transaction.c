@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "mail/verp.h"
+
 /* Generous: two addresses and an ORCPT, and twice the table while it grows. */
 enum { BYTES_PER_RECIPIENT = 2048, BYTES_OF_MAIL = 4096, FIRST_ROOM = 4 };
 
@@ -46,8 +48,10 @@ smtp_transaction_begin(struct smtp_transaction *t, const struct smtp_mail *mail)
 	t->envelope.reverse_path = BYTES("");
 	if (t->envelope.envid.p == NULL || mail->is_null)
 		return t->envelope.envid.p != NULL;
-	buf_init(&path, ADDRESS_LOCAL_MAX + 1 + ADDRESS_DOMAIN_MAX);
+	buf_init(&path, ADDRESS_LOCAL_MAX + 1 + ADDRESS_DOMAIN_MAX + sizeof VERP_END);
 	smtp_path_add(&path, &mail->path);
+	if (mail->xverp)
+		buf_add_string(&path, VERP_END);
 	if (!path.failed)
 		t->envelope.reverse_path = arena_copy(&t->arena, buf_bytes(&path));
 	buf_finish(&path);

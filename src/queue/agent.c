@@ -7,15 +7,18 @@
 #include "base/printable.h"
 #include "io/log.h"
 #include "io/peer.h"
+#include "mail/verp.h"
 #include "proto/message.h"
 #include "queue/agents.h"
 #include "queue/extension.h"
+#include "queue/forward.h"
 #include "queue/landing.h"
 #include "queue/schedule_inside.h"
 
 enum {
 	TEXT_MAX = 1024, /* of what another server said */
 	NAME_MAX_BYTES = 512,
+	PATH_BYTES = 4096,
 };
 
 enum { KEPT_MAX = 1900 }; /* its HELLO has to name them: below JOBS_MAX of service/jobs.h */
@@ -27,7 +30,7 @@ static const size_t windows[] = {
 };
 
 static void
-add_deliver(struct buf *frame, const struct flight *f)
+add_deliver(struct buf *frame, const struct flight *f, struct bytes reverse_path)
 {
 	const struct store_lease *l = &f->lease;
 	struct msg_deliver        m = {
@@ -37,8 +40,11 @@ add_deliver(struct buf *frame, const struct flight *f)
 		       .repeated = l->repeated,
 		       .user = bytes_of(f->user),
 		       .extension = f->extension,
+		       .is_qmail = f->is_qmail,
+		       .local = f->local,
+		       .dash = f->dash,
 		       .address = l->address,
-		       .reverse_path = l->reverse_path,
+		       .reverse_path = reverse_path,
 		       .colour = (uint8_t)l->colour,
 		       .size = l->size_bytes,
 	};
@@ -47,7 +53,7 @@ add_deliver(struct buf *frame, const struct flight *f)
 }
 
 static void
-add_remote(struct buf *frame, const struct flight *f)
+add_remote(struct buf *frame, const struct flight *f, struct bytes reverse_path)
 {
 	const struct store_lease *l = &f->lease;
 	struct msg_remote         m = {
@@ -56,7 +62,7 @@ add_remote(struct buf *frame, const struct flight *f)
 		        .recipient = l->recipient,
 		        .repeated = l->repeated,
 		        .address = l->address,
-		        .reverse_path = l->reverse_path,
+		        .reverse_path = reverse_path,
 		        .size = l->size_bytes,
 		        .body = (uint8_t)l->body,
 		        .smtputf8 = l->smtputf8,
@@ -72,17 +78,22 @@ add_remote(struct buf *frame, const struct flight *f)
 static bool
 send_job(struct agent *a, const struct flight *f)
 {
-	static void (*const add[])(struct buf *, const struct flight *) = {
+	static void (*const add[])(
+	    struct buf *, const struct flight *, struct bytes) = {
 		[AGENT_DELIVER] = add_deliver,
 		[AGENT_REMOTE] = add_remote,
 	};
-	struct buf frame;
+	struct buf frame, path;
 	bool       sent;
 
 	buf_init(&frame, FRAME_MAX);
-	add[a->kind](&frame, f);
-	sent = !frame.failed &&
+	buf_init(&path, PATH_BYTES);
+	/* A list knows its members by what it wrote, not by where an alias leads. */
+	verp_add_for(&path, f->lease.reverse_path, f->lease.original);
+	add[a->kind](&frame, f, buf_bytes(&path));
+	sent = !frame.failed && !path.failed &&
 	    peer_send(a->peer, buf_bytes(&frame), &f->body, 1);
+	buf_finish(&path);
 	buf_finish(&frame);
 	return sent;
 }
@@ -228,6 +239,29 @@ read_outcome(struct flight *f, const struct msg_outcome *m)
 	};
 }
 
+/* What it causes goes with the flight; without that it is not delivered. False: malformed. */
+static bool
+take_forward(struct agent *a, struct flight *f, const struct msg_outcome *m,
+    int *fds, size_t n_fds, struct outcome *outcome)
+{
+	const uint64_t      max_bytes = schedule_message_max(a->schedule->config);
+	struct forward     *forward;
+	enum forward_result result =
+	    forward_read(m, fds, n_fds, max_bytes, &forward);
+
+	if (result == FORWARD_MALFORMED ||
+	    (result != FORWARD_NONE && a->kind != AGENT_DELIVER)) {
+		forward_free(forward);
+		return false;
+	}
+	if (result == FORWARD_UNUSABLE)
+		*outcome = outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 0),
+		    BYTES("what it forwards is too large, or there is no memory"));
+	forward_free(f->forward); /* of the same outcome, once more */
+	f->forward = forward;
+	return true;
+}
+
 static bool
 on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
     void *context)
@@ -239,8 +273,6 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	struct flight     *f;
 
 	(void)peer;
-	(void)fds;
-	(void)n_fds;
 	if (!msg_outcome_read(frame, &m) || !id_read(m.id, &id) ||
 	    m.kind > OUTCOME_FAILED)
 		return false;
@@ -253,6 +285,8 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	    (f->state != FLIGHT_DELIVERING && f->state != FLIGHT_EXTENDING))
 		return false;
 	outcome = read_outcome(f, &m);
+	if (!take_forward(a, f, &m, fds, n_fds, &outcome))
+		return false;
 	if (a->kind == AGENT_REMOTE)
 		share_learn(f->share, outcome.kind);
 	landing_outcome(f, &outcome);
@@ -261,7 +295,7 @@ on_outcome(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 
 static const struct peer_permit permits[] = {
 	{ MSG_HELLO, has_not_greeted, on_hello, 0 },
-	{ MSG_OUTCOME, has_greeted, on_outcome, 0 },
+	{ MSG_OUTCOME, has_greeted, on_outcome, 2 },
 };
 
 static void

@@ -1,5 +1,7 @@
 #include "queue/bounce.h"
 
+#include "mail/verp.h"
+
 /* False: whatever became of it, it is not over, or somebody else reports. */
 static bool
 find_action(const struct store_lease *l, const struct store_finish *end,
@@ -66,7 +68,7 @@ struct bounce
 bounce_for(const struct config *config, const struct store_lease *l,
     const struct store_finish *end, bool is_remote)
 {
-	struct bounce b = { .kind = BOUNCE_NONE, .to = l->reverse_path };
+	struct bounce b = { .kind = BOUNCE_NONE, .to = verp_base(l->reverse_path) };
 
 	if (!find_action(l, end, is_remote, &b.action))
 		return b;

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "queue/forward.h"
+
 enum { ARENA_MAX = 32 * 1024 * 1024 };
 
 /* The random bits of an id are its hash. */
@@ -67,6 +69,7 @@ flight_free(struct flight_table *t, struct flight *f)
 		close(f->body);
 	if (f->leases && --f->leases->users == 0)
 		desk_leases_release(f->leases);
+	forward_free(f->forward);
 	arena_finish(&f->arena);
 	free(f);
 }

@@ -9,14 +9,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mail/directory.h"
 #include "queue/desk.h"
 #include "queue/store.h"
 
 struct agent;
+struct forward;
 struct lookup_question;
 struct notice;
 struct schedule;
 struct share;
+
+/* What the end of one can cause: its forward, a notice. */
+enum { FLIGHT_CAUSED_MAX = 2 };
 
 enum flight_state {
 	FLIGHT_ROUTING,   /* lookup is asked where it goes */
@@ -37,8 +42,10 @@ struct flight {
 	int                     body;   /* -1: none */
 	struct agent           *agent;
 	struct lookup_question *question;
-	char                    user[64];
-	struct bytes            extension; /* in arena */
+	char                    user[DIRECTORY_USER_MAX + 1];
+	struct bytes            extension; /* these as mail/directory.h has them; in arena */
+	bool                    is_qmail;
+	struct bytes            local, dash;
 	uint64_t                begun_ms;
 	bool                    is_remote;   /* goes to another host */
 	bool                    has_outcome; /* one came while EXTENDING: */
@@ -47,6 +54,8 @@ struct flight {
 	struct desk_call        call;        /* for the body of what was extended */
 	struct notice          *notice;      /* tells of it; NULL: nobody is told */
 	struct store_finish     end;         /* what it waits with for the notice */
+	struct forward         *forward;     /* comes with the outcome; NULL: none */
+	struct store_put        caused[FLIGHT_CAUSED_MAX]; /* of the FINISH; the forward is first */
 	struct arena            arena;       /* what the request points to */
 };
 

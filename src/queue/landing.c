@@ -3,6 +3,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "mail/retry.h"
+#include "queue/forward.h"
 #include "queue/schedule_inside.h"
 #include "service/event.h"
 
@@ -72,6 +73,31 @@ log_outcome(const struct flight *f, const struct outcome *o)
 }
 
 static void
+log_forward(const struct flight *f)
+{
+	const struct envelope *e = &f->forward->envelope;
+	struct event           event = event_begin("forward", &f->lease.id);
+
+	event_path(&event, "rcpt", f->lease.address);
+	event_text(&event, "new", bytes_of(id_text(&e->id).p));
+	event_path(&event, "from", e->reverse_path);
+	event_number(&event, "recipients", e->n_recipients);
+	event_end(&event);
+}
+
+/* The store will not have it, now or ever: without it the recipient must not end. */
+static void
+defer_forward(struct flight *f)
+{
+	struct outcome outcome = outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 0),
+	    BYTES("what it forwards could not be stored"));
+
+	forward_free(f->forward);
+	f->forward = NULL;
+	landing_outcome(f, &outcome);
+}
+
+static void
 on_finished(struct desk_request *r)
 {
 	struct flight            *f = r->context;
@@ -88,6 +114,12 @@ on_finished(struct desk_request *r)
 	}
 	if (f->notice && !notices_written(&s->notices, f, result))
 		return; /* it is finished without what it should have caused */
+	if (f->forward && result == STORE_REFUSED) {
+		defer_forward(f);
+		return;
+	}
+	if (f->forward && result == STORE_DONE)
+		log_forward(f);
 	if (result != STORE_DONE)
 		log_text("the queue had no lease of %s any more",
 		    id_text(&f->lease.id).p);
@@ -117,7 +149,7 @@ landing_commit(struct flight *f, const struct store_finish *finish)
 
 	r->op = (struct store_op){ .kind = STORE_FINISH, .finish = *finish };
 	/* Nobody waits for it: the next message's flush can serve both. */
-	r->can_wait = finish->outcome.kind != OUTCOME_EXPANDED;
+	r->can_wait = finish->outcome.kind != OUTCOME_EXPANDED && !f->forward;
 	r->done = on_finished;
 	r->context = f;
 	desk_commit(f->schedule->desk, r);
@@ -188,6 +220,12 @@ landing_outcome(struct flight *f, const struct outcome *outcome)
 	}
 	if (end.outcome.kind == OUTCOME_DEFERRED)
 		plan(f, &end);
+	if (f->forward) {
+		forward_complete(f->forward, &f->lease, clock_now_ms());
+		f->caused[0] = f->forward->put;
+		end.caused = f->caused;
+		end.n_caused = 1;
+	}
 	landing_finish(f, &end);
 }
 

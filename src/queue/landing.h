@@ -11,7 +11,10 @@
 #include "queue/desk.h"
 #include "queue/flight.h"
 
-/* An outcome of a flight; its texts are copied. Deferred: it is planned when it is tried again. */
+/*
+ * An outcome of a flight, with the forward that f has then; its texts are copied. Deferred: it is
+ * planned when it is tried again.
+ */
 void landing_outcome(struct flight *f, const struct outcome *outcome);
 void landing_fail(struct flight *f, struct status status, struct bytes why);
 /* Nothing is wrong with the message: a neighbour is being restarted. */

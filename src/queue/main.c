@@ -166,13 +166,6 @@ open_store(char *error, size_t size)
 	return true;
 }
 
-/* hiq may have made it larger. */
-static uint64_t
-message_max(const struct config *config)
-{
-	return 2 * config->message_size + 1024 * 1024;
-}
-
 static bool
 prepare(const struct config *config, char *error, size_t size)
 {
@@ -180,7 +173,7 @@ prepare(const struct config *config, char *error, size_t size)
 		return false;
 	if (queue.submit == NULL)
 		queue.submit = submit_server_new(service_loop(), CREDITS,
-		    message_max(config), service_directory(), on_submission, on_cancelled, NULL);
+		    schedule_message_max(config), service_directory(), on_submission, on_cancelled, NULL);
 	if (queue.submit == NULL) {
 		snprintf(error, size, "no memory");
 		return false;
@@ -193,7 +186,7 @@ use(const struct config *config)
 {
 	queue.need_bytes = config->min_free + 2 * config->message_size;
 	queue.looked_ms = 0;
-	submit_server_limit(queue.submit, message_max(config));
+	submit_server_limit(queue.submit, schedule_message_max(config));
 	schedule_use(queue.schedule, config);
 	schedule_begin(queue.schedule);
 	queue.has_worked = true;
@@ -293,6 +286,20 @@ run_stats(struct store *store, struct desk_call *call)
 	store_stats(store, call->context);
 }
 
+/* What there is when we are told to end: leased is what we wait for. */
+static void
+on_state(struct desk_call *call)
+{
+	const struct store_stats *now = call->context;
+	struct event              e = event_begin("state", NULL);
+
+	event_number(&e, "messages", now->messages);
+	event_number(&e, "queued", now->queued);
+	event_number(&e, "leased", now->leased);
+	event_number(&e, "held", now->held);
+	event_end(&e);
+}
+
 static void
 log_stop(const struct store_stats *left)
 {
@@ -334,6 +341,10 @@ static void
 stop(void)
 {
 	enum { TICK_MS = 10 };
+	static struct store_stats now;
+	static struct desk_call   call = {
+		  .run = run_stats, .done = on_state, .context = &now,
+	};
 
 	if (queue.is_stopping)
 		return;
@@ -343,6 +354,8 @@ stop(void)
 		return;
 	}
 	queue.n_returned = schedule_stop(queue.schedule);
+	if (queue.has_worked)
+		desk_run(queue.desk, &call);
 	uv_timer_init(service_loop(), &queue.stop_timer);
 	uv_timer_start(&queue.stop_timer, on_stop_tick, 0, TICK_MS);
 }

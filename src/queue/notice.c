@@ -6,6 +6,7 @@
 
 #include "io/clock.h"
 #include "io/memfile.h"
+#include "mail/verp.h"
 #include "queue/schedule_inside.h"
 
 enum { PATH_BYTES = 1024, ARENA_BYTES = 128 * 1024 };
@@ -166,7 +167,7 @@ begin_dsn(struct notice *notice, const struct config *config, struct dsn *dsn)
 		.hostname = config->hostname,
 		.to = address_of(notice, config),
 		.is_double = notice->bounce.kind == BOUNCE_DOUBLE,
-		.reverse_path = l->reverse_path,
+		.reverse_path = verp_base(l->reverse_path),
 		.original_id = l->id,
 		.arrival_ms = l->arrival_ms,
 		.envid = l->envid,

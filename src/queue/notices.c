@@ -23,8 +23,7 @@ commit_untold(struct flight *f)
 {
 	struct store_finish *end = &f->end;
 
-	end->caused = NULL;
-	end->n_caused = 0;
+	end->n_caused = f->forward ? 1 : 0;
 	end->is_warned = false;
 	if (end->outcome.kind == OUTCOME_FAILED) {
 		end->outcome.kind = OUTCOME_DEFERRED;
@@ -58,8 +57,8 @@ commit_first(struct notice *notice)
 {
 	struct flight *f = notice->flights[0];
 
-	f->end.caused = &notice->put;
-	f->end.n_caused = 1;
+	f->caused[f->end.n_caused++] = notice->put;
+	f->end.caused = f->caused;
 	landing_commit(f, &f->end);
 }
 

@@ -55,8 +55,11 @@ expand(struct flight *f, const struct route *route)
 static void
 deliver(struct flight *f, const struct route *route)
 {
+	f->is_qmail = route->is_qmail;
 	f->extension = arena_copy(&f->arena, route->extension);
-	if (f->extension.p == NULL ||
+	f->local = arena_copy(&f->arena, route->local);
+	f->dash = arena_copy(&f->arena, route->dash);
+	if (!f->extension.p || !f->local.p || !f->dash.p ||
 	    !bytes_to_string(route->user, f->user, sizeof f->user) ||
 	    !agents_deliver(&f->schedule->agents, f))
 		landing_try_soon(f, BYTES("no memory for a user"));

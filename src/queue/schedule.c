@@ -51,6 +51,12 @@ schedule_agents(struct schedule *s)
 	return &s->agents;
 }
 
+uint64_t
+schedule_message_max(const struct config *config)
+{
+	return 2 * config->message_size + 1024 * 1024;
+}
+
 void
 schedule_use(struct schedule *s, const struct config *config)
 {

@@ -31,6 +31,9 @@ desk_leased schedule_leased;
 /* Processes for deliveries are added to them. */
 struct agents *schedule_agents(struct schedule *s);
 
+/* How large a message may be that comes in: hiq may have made it larger. */
+uint64_t schedule_message_max(const struct config *config);
+
 /* config lives until the next one is used. */
 void schedule_use(struct schedule *s, const struct config *config);
 /* From now on it leases. Agents that were connected before must say HELLO first. */

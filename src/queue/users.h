@@ -12,7 +12,7 @@
 
 struct user {
 	struct user  *next;
-	char          name[64];
+	char          name[DIRECTORY_USER_MAX + 1];
 	struct agent *agent;    /* NULL: none is known */
 	bool          is_asked; /* the supervisor was */
 	struct flight waiting;  /* ring */

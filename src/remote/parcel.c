@@ -68,7 +68,8 @@ bool
 parcel_goes_with(const struct parcel *p, const struct parcel *other)
 {
 	/* DESIGN section 8: no genuine bounce has two recipients */
-	return p->reverse_path.n > 0 && id_equal(&p->job.id, &other->job.id);
+	return p->reverse_path.n > 0 && id_equal(&p->job.id, &other->job.id) &&
+	    bytes_equal(p->reverse_path, other->reverse_path); /* VERP has many */
 }
 
 void

@@ -161,12 +161,12 @@ on_secured(struct wire *wire)
 /* --- its beginning --- */
 
 static void
-on_connect(bool try_later, bool allowed, bool inside, void *context)
+on_connect(const struct lookup_client_rights *rights, void *context)
 {
 	struct client *c = context;
 
 	c->question = NULL;
-	c->all->calls->connected(c->wire.owner, try_later, allowed, inside);
+	c->all->calls->connected(c->wire.owner, rights);
 	client_pump(c);
 }
 
@@ -174,13 +174,16 @@ on_connect(bool try_later, bool allowed, bool inside, void *context)
 static void
 on_account(bool try_later, struct bytes name, void *context)
 {
+	const struct lookup_client_rights rights = {
+		.try_later = try_later, .allowed = true, .inside = true,
+	};
 	struct client *c = context;
 	char           number[16];
 
 	c->question = NULL;
 	snprintf(number, sizeof number, "%lu", (unsigned long)c->uid);
 	c->account = name.n > 0 ? name : bytes_of(number);
-	c->all->calls->connected(c->wire.owner, try_later, true, true);
+	c->all->calls->connected(c->wire.owner, &rights);
 	c->account = BYTES("");
 	client_pump(c);
 }
@@ -232,7 +235,7 @@ enter(struct client *c)
 		c->question = lookup_connect(
 		    all->lookup, all->listener, bytes_of(c->peer), on_connect, c);
 	if (c->question == NULL)
-		on_connect(true, false, false, c);
+		on_connect(&(struct lookup_client_rights){ .try_later = true }, c);
 }
 
 /* Whom it counts as: an address, or an account, each one in a network of its own. */

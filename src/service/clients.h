@@ -36,7 +36,7 @@ struct client_calls {
 	 * CLIENT_OPEN and run follows.
 	 */
 	void     (*connected)(
-	    struct session *s, bool try_later, bool allowed, bool inside);
+	    struct session *s, const struct lookup_client_rights *rights);
 	/* The handshake is done, and the client is open. run follows. */
 	void     (*secured)(struct session *s);
 

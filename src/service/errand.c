@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/log.h"
@@ -213,12 +215,89 @@ hear_supervisor(struct errand *e)
 bool
 errand_begin(struct errand *e)
 {
+	e->control = CONTROL;
 	e->peer = -1;
 	log_open(e->program);
 	sandbox_begin(CONTROL + 1);
 	while (!e->is_over && !e->is_ready)
 		hear_supervisor(e);
 	return !e->is_over;
+}
+
+/* --- or alone --- */
+
+static bool
+is_root(void)
+{
+	uid_t real, effective, saved;
+
+	return getresuid(&real, &effective, &saved) == -1 || real == 0 ||
+	    effective == 0 || saved == 0;
+}
+
+/* NULL: there is none. */
+static char *
+home_of_environment(void)
+{
+	const char *home = getenv("HOME");
+	struct stat st;
+
+	if (home == NULL || home[0] != '/' || stat(home, &st) == -1 ||
+	    !S_ISDIR(st.st_mode))
+		return NULL;
+	return strdup(home);
+}
+
+static bool
+is_packet_socket(int fd)
+{
+	int       type = 0;
+	socklen_t size = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	    type == SOCK_SEQPACKET;
+}
+
+/* NULL, or why not. */
+static const char *
+alone_refusal(const struct errand *e)
+{
+	if (is_root())
+		return "will not run as root: whoever checked the password did not "
+		       "become the user";
+	if (!is_packet_socket(STDIN_FILENO))
+		return "is started by another program and not by hand";
+	if (e->home == NULL)
+		return "HOME is no folder";
+	return NULL;
+}
+
+bool
+errand_begin_alone(struct errand *e)
+{
+	const struct sandbox sandbox = { .open_files = e->open_files };
+	char                 error[ERROR_TEXT];
+	const char          *refusal;
+
+	e->control = -1;
+	e->peer = -1;
+	log_open(e->program);
+	e->home = home_of_environment();
+	refusal = alone_refusal(e);
+	if (refusal == NULL) {
+		close(STDOUT_FILENO); /* the socket once more; it becomes /dev/null */
+		sandbox_begin(STDERR_FILENO + 1);
+		if (!sandbox_enter(&sandbox, error, sizeof error))
+			refusal = error;
+	}
+	if (refusal) {
+		log_text("%s", refusal);
+		end(e, 1);
+		return false;
+	}
+	e->is_sandboxed = true;
+	e->peer = STDIN_FILENO;
+	return true;
 }
 
 void
@@ -233,12 +312,12 @@ errand_finish(struct errand *e)
 
 /* --- the peer --- */
 
-/* Until the peer's socket is ready for that. False: it is over. */
+/* Until the peer's socket is ready for that; poll passes over a control of -1. False: it is over. */
 static bool
 wait_for_peer(struct errand *e, short events)
 {
 	struct pollfd p[] = {
-		{ .fd = CONTROL, .events = POLLIN },
+		{ .fd = e->control, .events = POLLIN },
 		{ .fd = e->peer, .events = events },
 	};
 

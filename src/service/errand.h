@@ -14,6 +14,8 @@
  *
  * When the control channel closes, the supervisor is gone: the process ends at once.
  * Both are noticed while the errand waits for its peer, to receive or to send.
+ *
+ * Or there is no supervisor: errand_begin_alone.
  */
 #ifndef AMPEL_SERVICE_ERRAND_H
 #define AMPEL_SERVICE_ERRAND_H
@@ -37,6 +39,7 @@ struct errand {
 	int   exit_code; /* 0: told to stop, or the peer is done */
 
 	/* Private. */
+	int      control; /* -1: there is no supervisor */
 	int      peer;
 	bool     is_sandboxed;
 	bool     is_ready;
@@ -45,6 +48,12 @@ struct errand {
 
 /* First thing in main. False: it is over; a line was logged when somebody should know. */
 bool errand_begin(struct errand *e);
+/*
+ * Instead, without a supervisor: started by a checkpassword program, which has become the user,
+ * with its peer, a packet socket, as descriptor 0, and his home in the environment.
+ * Never as root.
+ */
+bool errand_begin_alone(struct errand *e);
 /*
  * The next frame of the peer, which lives until the next call. False: it is over, also because the
  * peer has closed. Descriptors that came with it are closed: nobody has to send us any.

@@ -7,6 +7,7 @@
 #include "base/mix.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "io/memfile.h"
 #include "io/peer.h"
 #include "proto/frame.h"
 
@@ -14,6 +15,14 @@ enum {
 	BUCKETS = 2048,   /* a power of 2 */
 	TEXT_MAX = 4096,  /* of each text of an outcome */
 	PERMITS = 3,
+	TARGETS_IN_FRAME = 48 * 1024,
+};
+
+/* A forward with its views behind it. */
+struct kept {
+	struct job_forward forward; /* first: a job's forward is one of these */
+	int                list;    /* the targets, when a frame cannot hold them; else -1 */
+	char               texts[];
 };
 
 struct jobs {
@@ -61,6 +70,19 @@ add(struct jobs *j, struct job **at, struct job *job)
 	j->n_waiting++;
 }
 
+static void
+free_forward(struct job_forward *forward)
+{
+	struct kept *k = (struct kept *)forward;
+
+	if (k == NULL)
+		return;
+	close(k->forward.message);
+	if (k->list != -1)
+		close(k->list);
+	free(k);
+}
+
 /* Out of all, and freed. */
 static void
 discard(struct jobs *j, struct job *job)
@@ -72,10 +94,32 @@ discard(struct jobs *j, struct job *job)
 	if (job->state == JOB_WAITING)
 		j->n_waiting--;
 	free(job->texts);
+	free_forward(job->forward);
 	j->calls->free(job, j->context);
 }
 
 /* --- what the queue hears --- */
+
+/* What m says of the forward; how many of fds go with it. */
+static size_t
+describe_forward(const struct job_forward *forward, struct msg_outcome *m,
+    int fds[2])
+{
+	const struct kept *k = (const struct kept *)forward;
+
+	if (k == NULL)
+		return 0;
+	m->forward_id = id_bytes(&forward->id);
+	m->forward_path = forward->reverse_path;
+	m->forward_size = forward->size_bytes;
+	m->n = forward->n;
+	m->is_large = k->list != -1;
+	if (!m->is_large)
+		m->targets = forward->targets;
+	fds[0] = forward->message;
+	fds[1] = k->list;
+	return m->is_large ? 2 : 1;
+}
 
 static void
 send_outcome(struct jobs *j, const struct job *job)
@@ -96,6 +140,8 @@ send_outcome(struct jobs *j, const struct job *job)
 		   .is_handed_on = o->is_handed_on,
 		   .is_down = o->is_down,
 	};
+	int        fds[2];
+	size_t     n_fds = describe_forward(job->forward, &m, fds);
 	struct buf frame;
 
 	if (j->queue == NULL)
@@ -103,7 +149,7 @@ send_outcome(struct jobs *j, const struct job *job)
 	buf_init(&frame, FRAME_MAX);
 	msg_outcome_add(&frame, &m);
 	if (!frame.failed)
-		peer_send(j->queue, buf_bytes(&frame), NULL, 0);
+		peer_send(j->queue, buf_bytes(&frame), fds, n_fds);
 	buf_finish(&frame);
 }
 
@@ -319,6 +365,47 @@ jobs_end(struct jobs *j, struct job *job, const struct outcome *outcome)
 	j->n_waiting--;
 	send_outcome(j, job);
 	j->calls->changed(j->context);
+}
+
+/* False: no memory, and the file is still the caller's. */
+static bool
+keep_forward(struct job *job, const struct job_forward *forward)
+{
+	struct bytes path = bytes_first(forward->reverse_path, TEXT_MAX);
+	struct bytes targets = forward->targets;
+	bool         is_large = targets.n > TARGETS_IN_FRAME;
+	struct kept *k = malloc(sizeof *k + path.n + (is_large ? 0 : targets.n));
+	char        *room;
+
+	if (k == NULL)
+		return false;
+	k->list = is_large ? memfile_of("targets", targets) : -1;
+	if (is_large && k->list == -1) {
+		free(k);
+		return false;
+	}
+	room = k->texts;
+	k->forward = *forward;
+	k->forward.reverse_path = add_text(&room, path);
+	k->forward.targets = is_large ? BYTES("") : add_text(&room, targets);
+	job->forward = &k->forward;
+	return true;
+}
+
+void
+jobs_end_forwarding(struct jobs *j, struct job *job,
+    const struct outcome *outcome, const struct job_forward *forward)
+{
+	/* Without its message it must not end: it is all done once more. */
+	struct outcome later = outcome_of(OUTCOME_DEFERRED, STATUS(4, 3, 0),
+	    BYTES("no memory for what is to be forwarded"));
+
+	if (job->state == JOB_WAITING && keep_forward(job, forward)) {
+		jobs_end(j, job, outcome);
+		return;
+	}
+	close(forward->message);
+	jobs_end(j, job, &later);
 }
 
 void

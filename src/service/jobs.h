@@ -34,6 +34,20 @@ struct job {
 	uint64_t       token;
 	struct outcome outcome;        /* once done; its texts are the job's */
 	char          *texts;
+	struct job_forward *forward; /* once done, jobs' own; NULL: none */
+};
+
+/*
+ * A message that a delivery causes: a forward of a .qmail file. It is stored in the transaction
+ * that ends the job, or neither is; an id that was stored before is not stored twice.
+ */
+struct job_forward {
+	struct id    id;
+	struct bytes reverse_path; /* canonical; empty: the null one; or mail/verp.h */
+	struct bytes targets;      /* of n canonical addresses, a list made with frame_add_bytes */
+	uint32_t     n;
+	int          message;      /* a sealed memory file, jobs' from now on */
+	uint64_t     size_bytes;
 };
 
 struct jobs;
@@ -74,6 +88,12 @@ void         jobs_stop(struct jobs *j);
  * there is one again. The job lives on, to be freed at any later time.
  */
 void         jobs_end(struct jobs *j, struct job *job, const struct outcome *outcome);
+/*
+ * The same of one that is DELIVERED and causes a message, which is copied and its file taken.
+ * Without memory for that it is DEFERRED instead.
+ */
+void         jobs_end_forwarding(struct jobs *j, struct job *job,
+    const struct outcome *outcome, const struct job_forward *forward);
 /*
  * A WAITING job was not begun, or so that nobody will ever know: forget and free it. Only
  * when the queue is gone, or when we end.

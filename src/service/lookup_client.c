@@ -33,7 +33,8 @@ fail(struct question *question)
 	struct lookup_question *q = (struct lookup_question *)question;
 
 	if (q->answer_type == MSG_CONNECT)
-		q->answer.connect(true, false, false, q->context);
+		q->answer.connect(
+		    &(struct lookup_client_rights){ .try_later = true }, q->context);
 	else if (q->answer_type == MSG_RECIPIENT)
 		q->answer.recipient(RECIPIENT_TRY_LATER, q->context);
 	else if (q->answer_type == MSG_SENDER)
@@ -72,7 +73,14 @@ on_connect(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 		return false;
 	q = answered(context, m.q, MSG_CONNECT);
 	if (q)
-		q->answer.connect(false, m.allowed == 1, m.inside == 1, q->context);
+		q->answer.connect(&(struct lookup_client_rights){
+		    .allowed = m.allowed == 1,
+		    .inside = m.inside == 1,
+		    .suffix = m.suffix,
+		    .has_size_max = m.has_size_max == 1,
+		    .size_max = m.size_max,
+		    .peer_name = m.peer_name,
+		}, q->context);
 	free(q);
 	return true;
 }
@@ -173,6 +181,9 @@ answer_route(struct lookup_client *c, const struct msg_route *m,
 		.kind = (enum route_kind)m->kind,
 		.user = m->user,
 		.extension = m->extension,
+		.is_qmail = m->is_qmail == 1,
+		.local = m->local,
+		.dash = m->dash,
 		.owner = m->owner,
 	};
 	struct arena            arena;

@@ -24,9 +24,18 @@ void                  lookup_client_free(struct lookup_client *c);
 /* Takes the socket; replaces an older one. Questions asked without one wait for it. */
 void lookup_client_connect(struct lookup_client *c, int socket);
 
-/* try_later: the others then mean nothing. */
+/* What is known of a client. try_later: the rest means nothing. Views live for the call. */
+struct lookup_client_rights {
+	bool         try_later;
+	bool         allowed;
+	bool         inside;       /* may relay */
+	struct bytes suffix;       /* put behind each recipient; empty: nothing */
+	bool         has_size_max;
+	uint64_t     size_max;     /* 0: no limit */
+	struct bytes peer_name;    /* verified; empty: unknown */
+};
 typedef void lookup_connect_answer(
-    bool try_later, bool allowed, bool inside, void *context);
+    const struct lookup_client_rights *rights, void *context);
 typedef void lookup_recipient_answer(enum recipient_answer answer, void *context);
 /* Whether the reverse-path is the user's own. */
 typedef void lookup_sender_answer(bool try_later, bool is_own, void *context);

@@ -166,7 +166,9 @@ enter_sandbox(const struct msg_config *m, const struct config *config,
 		       .uid = m->uid,
 		       .gid = m->gid,
 		       .open_files = p->open_files ? p->open_files : 1024,
-		       .may_gain_privileges = p->may_gain_privileges,
+		       .may_gain_privileges = p->may_gain_privileges ||
+		           (p->would_gain_privileges &&
+		               p->would_gain_privileges(config)),
 	};
 
 	service.instance = strndup(m->name.p, m->name.n);

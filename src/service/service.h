@@ -33,6 +33,8 @@
 struct program {
 	const char *name;       /* "ampel-smtpd" */
 	bool        may_gain_privileges;
+	/* The same, where it depends; by the first configuration, for good. May be NULL. */
+	bool      (*would_gain_privileges)(const struct config *config);
 	uint64_t    open_files; /* 0: 1024 */
 
 	/*

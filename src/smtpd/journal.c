@@ -72,6 +72,15 @@ begin_refusal(
 	return e;
 }
 
+bool
+journal_is_worth(const struct smtp_refusal *refusal)
+{
+	unsigned code = refusal->reply.code;
+	bool     is_syntax = code >= 500 && code <= 504 && refusal->recipient.n == 0;
+
+	return refusal->closes || !is_syntax;
+}
+
 void
 journal_refusal(struct bytes peer, struct bytes user,
     const struct smtp_refusal *refusal)

@@ -2,6 +2,7 @@
 #ifndef AMPEL_SMTPD_JOURNAL_H
 #define AMPEL_SMTPD_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,6 +10,8 @@
 #include "mail/id.h"
 #include "proto/smtp_server.h"
 #include "service/submit.h"
+
+enum { REFUSALS_LOGGED = 100 }; /* of one session */
 
 /* What became of one message. */
 struct journal_message {
@@ -22,6 +25,8 @@ struct journal_message {
 	uint64_t     ms; /* from the final dot to the answer */
 };
 
+/* Who only mistypes is not worth a line. */
+bool journal_is_worth(const struct smtp_refusal *refusal);
 /*
  * ev=reject or ev=defer, of a recipient, a command, or a message whose data came: that
  * has an id, and this is its final line. user: who authenticated; may be empty.

@@ -1,9 +1,10 @@
 /*
  * ampel-smtpd: a worker of one listener. Talks SMTP with strangers, under TLS too; asks
  * lookup about addresses and auth about passwords, and hands messages to hiq or the
- * queue. May be asked nothing.
+ * queue. May be asked nothing. With --stdio it is another program: smtpd/stdio.h.
  */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io/log.h"
@@ -13,6 +14,7 @@
 #include "service/lookup_client.h"
 #include "service/service.h"
 #include "service/submit.h"
+#include "smtpd/stdio.h"
 #include "smtpd/worker.h"
 
 enum { OPEN_FILES = 64 * 1024 }; /* a session takes one, a message another */
@@ -126,7 +128,7 @@ stats(struct buf *b)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const struct program program = {
 		.name = "ampel-smtpd",
@@ -139,5 +141,7 @@ main(void)
 		.stats = stats,
 	};
 
+	if (argc > 1 && strcmp(argv[1], "--stdio") == 0)
+		return stdio_main(argc, argv);
 	return service_main(&program);
 }

@@ -1,9 +1,11 @@
 #include "smtpd/session.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "smtpd/journal.h"
 #include "smtpd/session_inside.h"
 
-enum { REFUSALS_LOGGED = 100 }; /* of one session */
 
 /* --- its beginning and its end --- */
 
@@ -24,6 +26,8 @@ release(struct session *s)
 	if (s->client.state == CLIENT_SECURING ||
 	    s->client.state == CLIENT_OPEN)
 		smtp_server_finish(&s->smtp);
+	free(s->peer_name);
+	s->peer_name = NULL;
 	policy_drop(s->policy);
 	s->policy = NULL;
 }
@@ -182,18 +186,13 @@ input(struct session *s, struct bytes text)
 
 /* --- who comes --- */
 
-/*
- * Who only mistypes is not worth a line. Many refusals in one session say nothing new, and
- * the disk of the log is not the client's.
- */
+/* Many refusals in one session say nothing new, and the disk of the log is not the client's. */
 static void
 on_refused(const struct smtp_refusal *refusal, void *context)
 {
 	struct session *s = context;
-	unsigned        code = refusal->reply.code;
-	bool is_syntax = code >= 500 && code <= 504 && refusal->recipient.n == 0;
 
-	if ((is_syntax && !refusal->closes) || s->client.all->is_stopping ||
+	if (!journal_is_worth(refusal) || s->client.all->is_stopping ||
 	    s->n_refusals >= REFUSALS_LOGGED)
 		return;
 	s->n_refusals++;
@@ -201,23 +200,53 @@ on_refused(const struct smtp_refusal *refusal, void *context)
 	    smtp_server_authenticated(&s->smtp), refusal);
 }
 
+/* For the session's life; without memory he has no name. */
+static struct bytes
+keep_name(struct session *s, struct bytes name)
+{
+	if (name.n > 0)
+		s->peer_name = strndup(name.p, name.n);
+	return bytes_of(s->peer_name);
+}
+
+/*
+ * DATABYTES, 0: no limit. It lowers message_size and cannot raise it: who handles the message
+ * behind us takes none that is larger.
+ */
+static uint64_t
+size_granted(const struct session *s, const struct lookup_client_rights *rights)
+{
+	uint64_t max = s->policy->smtp.size_max;
+
+	if (!rights->has_size_max || rights->size_max == 0 || rights->size_max > max)
+		return max;
+	return rights->size_max;
+}
+
 static void
-connected(struct session *s, bool try_later, bool allowed, bool inside)
+begin_smtp(struct session *s, const struct lookup_client_rights *rights)
+{
+	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->client.peer),
+	    keep_name(s, rights->peer_name), !rights->try_later && rights->inside);
+	smtp_server_grant(&s->smtp, rights->suffix, size_granted(s, rights));
+	smtp_server_watch(&s->smtp, on_refused, s);
+	if (s->client.is_local)
+		smtp_server_account(&s->smtp, s->client.account, s->client.uid);
+}
+
+static void
+connected(struct session *s, const struct lookup_client_rights *rights)
 {
 	static const struct smtp_reply cannot_answer = { 421, { 4, 3, 0 },
 		BYTES_INIT("mail server cannot answer now; come back later") };
 	static const struct smtp_reply not_allowed = { 554, { 5, 7, 1 },
 		BYTES_INIT("you may not connect to this server") };
 
-	if (try_later)
+	if (rights->try_later)
 		s->refusal = &cannot_answer;
-	else if (!allowed)
+	else if (!rights->allowed)
 		s->refusal = &not_allowed;
-	smtp_server_init(&s->smtp, &s->policy->smtp, bytes_of(s->client.peer),
-	    BYTES(""), !try_later && inside);
-	smtp_server_watch(&s->smtp, on_refused, s);
-	if (s->client.is_local)
-		smtp_server_account(&s->smtp, s->client.account, s->client.uid);
+	begin_smtp(s, rights);
 	if (s->policy->smtp.tls == LISTENER_TLS) {
 		begin_handshake(s);
 		return;

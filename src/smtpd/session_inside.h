@@ -17,6 +17,7 @@ struct session {
 	struct auth_question    *login;
 	struct commit           *commit;
 	const struct smtp_reply *refusal; /* instead of the greeting */
+	char                    *peer_name; /* NULL: unknown */
 	bool                     secures; /* the handshake is due */
 	unsigned                 n_refusals;
 };

@@ -16,7 +16,7 @@
 #include "proto/qmail_queue.h"
 #include "tools/inject_envelope.h"
 #include "tools/inject_message.h"
-#include "tools/local_session.h"
+#include "service/local_session.h"
 
 enum {
 	LIFETIME_S = 24 * 60 * 60,
@@ -260,9 +260,6 @@ read_envelope(struct inject_envelope *e)
 static int
 check_envelope(const struct inject_envelope *e)
 {
-	if (inject_envelope_is_verp(e))
-		return complain(QMAIL_QUEUE_REJECTED,
-		    "a reverse-path for each recipient (VERP) is not supported");
 	if (qmail_envelope_count(&e->qmail) > SMTP_CLIENT_QUEUE_RECIPIENTS_MAX)
 		return complain(QMAIL_QUEUE_REJECTED, "more than %d recipients",
 		    SMTP_CLIENT_QUEUE_RECIPIENTS_MAX);

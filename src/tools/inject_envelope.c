@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "mail/address.h"
+#include "mail/verp.h"
 
 enum {
 	PIECE = 8 * 1024,
@@ -58,12 +59,6 @@ static bool
 is_null(struct bytes reverse_path)
 {
 	return reverse_path.n == 0 || bytes_equal(reverse_path, BYTES("#@[]"));
-}
-
-bool
-inject_envelope_is_verp(const struct inject_envelope *e)
-{
-	return ends_with(qmail_envelope_reverse_path(&e->qmail), BYTES("-@[]"));
 }
 
 /* --- addresses --- */
@@ -145,6 +140,30 @@ translate(struct inject_envelope *e, struct bytes address,
 	return code;
 }
 
+/* "list-@host-@[]": the address in front is written as others are. */
+static enum qmail_queue_code
+translate_verp(struct inject_envelope *e, struct bytes path)
+{
+	const struct bytes    end = BYTES(VERP_END);
+	struct bytes          base = bytes_first(path, path.n - end.n);
+	enum qmail_queue_code code = QMAIL_QUEUE_REJECTED;
+	struct buf            b;
+
+	/* without a host nothing is put in front of it */
+	if (local_part(base).n < base.n)
+		code = translate(e, base, BYTES(""), &base);
+	if (code != QMAIL_QUEUE_OK)
+		return code;
+	buf_init(&b, WRITTEN_MAX);
+	buf_add_bytes(&b, base);
+	buf_add_bytes(&b, end);
+	e->reverse_path = arena_copy(&e->arena, buf_bytes(&b));
+	if (b.failed || e->reverse_path.p == NULL)
+		code = QMAIL_QUEUE_NO_MEMORY;
+	buf_finish(&b);
+	return code;
+}
+
 static enum qmail_queue_code
 translate_reverse_path(
     struct inject_envelope *e, struct bytes domain, struct bytes *bad)
@@ -152,6 +171,8 @@ translate_reverse_path(
 	*bad = qmail_envelope_reverse_path(&e->qmail);
 	if (is_null(*bad))
 		return QMAIL_QUEUE_OK;
+	if (ends_with(*bad, BYTES(VERP_END)))
+		return translate_verp(e, *bad);
 	return translate(e, *bad, domain, &e->reverse_path);
 }
 

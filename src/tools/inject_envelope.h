@@ -16,7 +16,7 @@
 struct inject_envelope {
 	struct qmail_envelope      qmail;
 	struct arena               arena;
-	struct bytes               reverse_path; /* empty: the null one */
+	struct bytes               reverse_path; /* empty: the null one; or mail/verp.h */
 	struct envelope_recipient *recipients;
 	size_t                     n_recipients;
 	bool                       has_utf8;
@@ -27,12 +27,6 @@ void inject_envelope_finish(struct inject_envelope *e);
 
 /* Up to its last NUL. READ_ERROR with errno, 0 at an early end. */
 enum qmail_queue_code inject_envelope_read(struct inject_envelope *e, int fd);
-
-/*
- * Whether its reverse-path is to be another one for each recipient, qmail's VERP: "-@[]" at
- * its end.
- */
-bool inject_envelope_is_verp(const struct inject_envelope *e);
 
 /*
  * Fill in reverse_path and recipients; domain stands behind an address that has none. REJECTED: *bad cannot

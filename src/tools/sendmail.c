@@ -12,8 +12,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "io/place.h"
 #include "mail/envelope.h"
-#include "tools/local_session.h"
+#include "service/local_session.h"
 #include "tools/sendmail_message.h"
 #include "tools/sendmail_options.h"
 #include "tools/sendmail_relay.h"
@@ -282,14 +283,9 @@ deliver(void)
 static int
 become_ampel(const char *word, const char *more)
 {
-	char    path[4096];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 20);
-	char   *slash;
+	char path[4096] = "ampel";
 
-	path[n > 0 ? n : 0] = '\0';
-	slash = strrchr(path, '/');
-	if (slash) {
-		memcpy(slash, "/../bin/ampel", sizeof "/../bin/ampel");
+	if (place_beside("../bin/ampel", path, sizeof path)) {
 		if (job.options.config_file)
 			execl(path, "ampel", "-c", job.options.config_file, word,
 			    more, (char *)NULL);

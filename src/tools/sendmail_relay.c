@@ -9,7 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "tools/local_session.h"
+#include "service/local_session.h"
 
 enum { PIECE = 8 * 1024 };
 

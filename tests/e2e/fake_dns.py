@@ -1,4 +1,4 @@
-"""The neighbours of ampel-remote and ampel-fetch, by hand: DNS and policies as a test wants them."""
+"""The neighbours of ampel-remote, ampel-fetch and ampel-lookup, by hand: DNS and policies as a test wants them."""
 
 import ipaddress
 import threading
@@ -7,7 +7,7 @@ from frames import enum
 
 RESULTS = enum("dns_result")
 MODES = enum("sts_mode")
-TYPES = {"A": 1, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
+TYPES = {"A": 1, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 
 
 def name_data(name):
@@ -21,6 +21,8 @@ def record_data(type, text):
     if type == "MX":
         preference, name = text.split()
         return int(preference).to_bytes(2, "big") + name_data(name)
+    if type == "PTR":
+        return name_data(text)
     if type == "TLSA":
         usage, selector, matching, association = text.split()
         return bytes([int(usage), int(selector), int(matching)]) + bytes.fromhex(association)

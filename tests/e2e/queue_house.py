@@ -29,8 +29,9 @@ def view(text):
 
 
 def base32(bits):
+    """An id as people see it."""
     digits = "0123456789abcdefghijklmnopqrstuv"
-    number = int.from_bytes(bits, "big") << 2  # 128 bits are 25.6 digits
+    number = int.from_bytes(bits, "big")  # 128 bits are 25.6 digits
     return "".join(digits[number >> (5 * i) & 31] for i in reversed(range(26)))
 
 
@@ -99,6 +100,20 @@ class Job:
             **more,
         )
 
+    def forward(self, targets, ident, text="Subject: forward\n\nbody\n", sender="", fds=None, **more):
+        """It is delivered, and causes that message."""
+        packed = b"".join(map(view, targets))
+        files = [memory_file(text)] if fds is None else [os.dup(fd) for fd in fds]
+        if len(packed) > 48 * 1024:
+            files.append(memory_file(packed.decode()))
+        values = {"forward_size": len(text.encode()), "n": len(targets), "is_large": len(files) > 1}
+        values |= {"targets": b"" if values["is_large"] else packed}
+        try:
+            self.end("delivered", fds=files, forward_id=ident, forward_path=sender, **(values | more))
+        finally:
+            for fd in files:
+                os.close(fd)
+
 
 class Agent:
     """One end of a socket to the queue, as deliver or remote has it."""
@@ -113,9 +128,9 @@ class Agent:
         packed = b"".join(view(ident) + struct.pack("<I", n) for ident, n in jobs)
         self.say("HELLO", n=len(jobs), jobs=packed)
 
-    def say(self, message, **values):
+    def say(self, message, fds=(), **values):
         with self.lock:
-            self.channel.send(message, **values)
+            self.channel.send(message, fds=fds, **values)
 
 
 class House:
@@ -139,8 +154,11 @@ class House:
 
     # ---- its life ----
 
-    def start(self, remote=True, remote_jobs=()):
-        """remote "silent": it is there and has not said HELLO."""
+    def start(self, remote=True, remote_jobs=(), deliver_jobs=()):
+        """
+        remote "silent": it is there and has not said HELLO. deliver_jobs: what one that outlived the
+        last queue has; it is the first of agents.
+        """
         self.child = Child("ampel-queue", self.log_path)
         store = self.folder / "store"
         store.mkdir(mode=0o700, exist_ok=True)
@@ -161,6 +179,8 @@ class House:
         self.remote = None
         if remote:
             self.add_remote(remote_jobs, remote == "silent")
+        if deliver_jobs:
+            self.add_deliver(self.child.add_peer("ROLE_DELIVER", next(self.serials)), deliver_jobs)
         self.child.control.send("USE", generation=1)
         assert self.child.control.expect("READY")
         self.watch(self.child.control, self.on_control)
@@ -232,6 +252,12 @@ class House:
             self.remote.hello(jobs)
         return self.remote
 
+    def add_deliver(self, channel, jobs=()):
+        agent = Agent(channel)
+        self.watch(channel, self.agent_handler(agent))
+        agent.hello(jobs)
+        self.agents.append(agent)
+
     def agent_handler(self, agent):
         def handle(_, name, values, fds):
             if name == "FINISHED":
@@ -265,10 +291,7 @@ class House:
         ours, theirs = pair()
         channel.send("PEER", fds=[theirs.fileno()], role=ROLES["ROLE_DELIVER"], serial=serial, name=user)
         theirs.close()
-        agent = Agent(Channel(ours))
-        self.watch(agent.channel, self.agent_handler(agent))
-        agent.hello()
-        self.agents.append(agent)
+        self.add_deliver(Channel(ours))
         channel.send("DELIVER_FOR", user=user, result=WANT_READY, serial=serial)
 
     def on_lookup(self, channel, name, values, fds):
@@ -293,6 +316,9 @@ class House:
             self.results[values["q"]] = values["code"]
 
     # ---- what the test does ----
+
+    def new_id(self):
+        return struct.pack(">Q", int(time.time() * 1000))[2:] + secrets.token_bytes(10)
 
     def submit(self, recipients, sender="sender@client.example", text=None, age_s=0, wait=True, **more):
         """The id of a message that is accepted."""

@@ -61,6 +61,20 @@ def test_warnings(check):
     ]
 
 
+def test_passwords_of_system_users(check, tmp_path):
+    """Nobody could log in: the file with their hashes is not theirs, and is not there."""
+    text = GOOD + 'users = system\nlisten pop3s { address = "127.0.0.1:2" }\n'
+    warning = 'c: warning: "password_check" is file, and there is no r/etc/shadow: nobody can log in; pam takes the passwords of this host'
+    assert warning in check(text)[2].splitlines()
+    assert warning not in check(text.replace("users = system\n", ""))[2]
+    assert warning not in check(text + 'password_check = "/bin/true"\n')[2]
+    assert warning not in check(GOOD + "users = system\n")[2]  # no listener asks for a password
+    shadow = tmp_path / "r" / "etc" / "shadow"
+    shadow.parent.mkdir(parents=True)
+    shadow.touch(mode=0o600)
+    assert warning not in check(text)[2]
+
+
 def test_all_mistakes(check):
     """Of grammar and of meaning, in the order of lines."""
     code, out, err = check(GOOD.replace("hostname", "hostnmae") + 'inside = "0.0.0.0/0"\nx\nerrors = none\n')

@@ -419,13 +419,15 @@ def test_without_root_only_oneself(own_trial):
 @pytest.fixture
 def host(own_trial):
     """
-    A host with a user of ours, in a mount namespace, and no user file of Ampel's. The
-    files of the host stay as they are.
+    A host with a user of ours, in a mount namespace with an /etc of its own, and no user file
+    of Ampel's. (A single file that is mounted over vanishes when another test adds a user.)
     """
     if not is_root or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
         pytest.skip("no mount namespace of its own: needs root and CAP_SYS_ADMIN")
-    for name in ("passwd", "shadow", "group"):
-        (own_trial.folder / name).write_text((Path("/etc") / name).read_text())
+    etc = own_trial.folder / "etc-of-host"
+    etc.mkdir()
+    for name in ("passwd", "shadow", "group", "nsswitch.conf"):
+        shutil.copy(Path("/etc") / name, etc)
     own_trial.shadow.unlink()
     own_trial.passwd.unlink()
     lines = {
@@ -442,15 +444,11 @@ def host(own_trial):
         "group": [f"ampelextra:x:{GID + 1}:ampeltest", f"ampelother:x:{GID + 2}:"],
     }
     for name, more in lines.items():
-        with (own_trial.folder / name).open("a") as file:
+        with (etc / name).open("a") as file:
             file.write("\n".join(more) + "\n")
-    (own_trial.folder / "shadow").chmod(0o640)
-    script = "".join(
-        f"mount --bind {shlex.quote(str(own_trial.folder / name))} /etc/{name} && "
-        for name in lines
-    )
-    script += "{ ! test -d /etc/ampel || mount -t tmpfs none /etc/ampel; } && "
-    own_trial.inside = ["unshare", "-m", "sh", "-c", f'{script} exec "$@"', "sh"]
+    (etc / "shadow").chmod(0o640)
+    script = f'mount --bind {shlex.quote(str(etc))} /etc && exec "$@"'
+    own_trial.inside = ["unshare", "-m", "sh", "-c", script, "sh"]
     return own_trial
 
 

@@ -139,7 +139,7 @@ def test_address_literal(remote, mx):
 
 def test_large_body(remote, mx):
     server = mx()
-    r = remote(server.route())
+    r = remote(server.route(), remote_timeout="20s")
     text = "Subject: large\n\n" + "".join(f"{n} ....\n.\n" for n in range(300_000))
     check(r.outcome(r.send("ann@far.example", text=text)), DELIVERED)
     assert server.taken[0].data == text.replace("\n", "\r\n").encode()
@@ -160,6 +160,18 @@ def test_recipients_of_one_message_go_together(remote, mx):
         check(r.outcome(token), DELIVERED)
     assert sorted(len(t.recipients) for t in server.taken) == [20, 100]
     assert sorted(a for t in server.taken for a in t.recipients) == sorted(addresses)
+
+
+def test_reverse_paths_of_their_own_go_apart(remote, mx):
+    """VERP: one message, and each recipient has another."""
+    server = mx(replies={"CONNECT": late})
+    r = remote(server.route(), remote_per_destination=1)
+    paths = {f"user{n}@far.example": f"list-user{n // 2}@near.example" for n in range(8)}
+    tokens = [r.send(a, id=b"v" * 16, recipient=n, sender=path) for n, (a, path) in enumerate(paths.items())]
+    for token in tokens:
+        check(r.outcome(token), DELIVERED)
+    assert {a: t.sender for t in server.taken for a in t.recipients} == paths
+    assert len(server.taken) >= 4
 
 
 def test_null_reverse_path_goes_alone(remote, mx):

@@ -1,5 +1,8 @@
 """The transcripts that the engine is tested with, against the live server."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 import transcripts
@@ -8,18 +11,32 @@ from wire import Wire
 ALL = transcripts.read_all()
 LISTENERS = ("smtp", "smtps", "submission", "local")
 PASSWORDS = {"alice": "wonderland"}
+VARIABLES = ("RELAYCLIENT", "DATABYTES")
+
+
+def write_rules(variables):
+    """The value of the setting: a file that gives our clients these variables."""
+    with tempfile.NamedTemporaryFile("w", prefix="ampel-rules-", dir="/var/tmp", delete=False) as rules:
+        rules.write("127.:allow" + "".join(f',{name}="{value}"' for name, value in variables) + "\n")
+    path = Path(rules.name)
+    path.chmod(0o644)
+    return path
 
 
 @pytest.fixture(scope="module")
 def server_for(module_server):
     """One server for all transcripts with the same settings."""
-    running = {}
+    running, files = {}, []
 
     def get(settings):
         settings = dict(settings)
         inside = ("127.0.0.0/8",) if settings.pop("inside", "no") == "yes" else ()
-        key = (inside, tuple(sorted(settings.items())))
+        variables = [(v, settings.pop(v.lower())) for v in VARIABLES if v.lower() in settings]
+        key = (inside, *variables, *sorted(settings.items()))
         if key not in running:
+            if variables:
+                files.append(write_rules(variables))
+                settings["rules"] = f'"{files[-1]}"'
             running[key] = module_server(
                 settings=settings,
                 inside=inside,
@@ -29,7 +46,9 @@ def server_for(module_server):
             ).start()
         return running[key]
 
-    return get
+    yield get
+    for path in files:
+        path.unlink()
 
 
 def play(wire, transcript):

@@ -1,6 +1,7 @@
 /*
  * An envelope of a queue program, whole and byte by byte: the same. Of a whole one the records
- * are what stands between the NULs, and written again they are its text.
+ * are what stands between the NULs, and written again they are its text. A caller who takes
+ * them for addresses of SMTP writes as many, and none that is longer.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,44 @@ check_records(const struct qmail_envelope *e, struct bytes text)
 	buf_finish(&again);
 }
 
+static void
+check_caller(const struct qmail_envelope *e)
+{
+	struct qmail_envelope again;
+	struct buf            text;
+	struct bytes          recipient;
+	size_t                at = 0;
+
+	buf_init(&text, e->text.len);
+	qmail_envelope_add_reverse_path(&text, qmail_envelope_reverse_path(e));
+	while (qmail_envelope_next(e, &at, &recipient))
+		qmail_envelope_add_recipient(&text, recipient);
+	qmail_envelope_add_end(&text);
+	check(!text.failed);
+	qmail_envelope_init(&again);
+	qmail_envelope_feed(&again, buf_bytes(&text));
+	check(qmail_envelope_end(&again) == QMAIL_QUEUE_OK);
+	check(qmail_envelope_count(&again) == qmail_envelope_count(e));
+	qmail_envelope_finish(&again);
+	buf_finish(&text);
+}
+
+/* Nothing that a program says makes a success of a failure, or changes its class. */
+static void
+check_replies(struct bytes text)
+{
+	static const int codes[] = { 1, 11, 31, 71, QMAIL_QUEUE_CUSTOM,
+		QMAIL_QUEUE_CRASHED };
+
+	for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+		struct smtp_reply reply = qmail_queue_reply(codes[i], text);
+
+		check(reply.code == 451 || reply.code == 554);
+		check(reply.status.class == reply.code / 100);
+		check(reply.text.n > 0);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
@@ -63,7 +102,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (qmail_envelope_end(&whole) == QMAIL_QUEUE_OK) {
 		check(bytes_equal(buf_bytes(&whole.text), buf_bytes(&cut.text)));
 		check_records(&whole, text);
+		check_caller(&whole);
 	}
+	check_replies(text);
 	qmail_envelope_finish(&whole);
 	qmail_envelope_finish(&cut);
 	return 0;

@@ -9,6 +9,7 @@
  *   listener ever asks about a password; nor is one asked about without TLS,
  * - every reply is a line of three digits, ended by CRLF, at most SMTP_REPLY_MAX long,
  * - data comes only behind ASK_DATA, a commit only with recipients,
+ * - a recipient is an address, with what was granted to be put behind it,
  * - what is stored has no CR and no NUL, and is as long as the envelope says.
  */
 #include <stdint.h>
@@ -86,6 +87,20 @@ take_body(struct run *r)
 	buf_add_bytes(&r->body, body);
 }
 
+/* With the suffix, once, and an address still. */
+static void
+check_recipient(const struct smtp_server *s, struct bytes text)
+{
+	struct bytes   suffix = buf_bytes(&s->suffix);
+	struct address address;
+
+	if (bytes_equal(text, BYTES("postmaster")))
+		return;
+	check(address_parse_utf8(text, &address));
+	check(suffix.n <= text.n &&
+	    bytes_equal(bytes_from(text, text.n - suffix.n), suffix));
+}
+
 static void
 commit(struct run *r)
 {
@@ -105,6 +120,8 @@ commit(struct run *r)
 	check((e->user.n > 0) == (r->is_authenticated || r->policy.is_local));
 	check((e->tls.n > 0) == r->is_secure);
 	check(!r->body.failed && e->size_bytes == r->body.len);
+	for (size_t i = 0; i < e->n_recipients; i++)
+		check_recipient(&r->s, e->recipients[i].address);
 	buf_add_bytes(&r->committed, e->reverse_path);
 	buf_add_bytes(&r->committed, buf_bytes(&r->body));
 	smtp_server_answer_commit(&r->s, replies[draw(r) % 4]);
@@ -272,6 +289,8 @@ play(struct run *r, unsigned listener, struct bytes input, uint32_t random, size
 	buf_init(&r->committed, OUTPUT_MAX);
 	smtp_server_init(
 	    &r->s, &r->policy, BYTES("192.0.2.1"), BYTES(""), random % 4 == 0);
+	if (random % 8 == 4) /* and may relay */
+		smtp_server_grant(&r->s, BYTES("@fix.example"), 1000);
 	smtp_server_watch(&r->s, check_refusal, r);
 	if (r->policy.is_local)
 		smtp_server_account(&r->s, BYTES("alice"), 1000);

@@ -71,7 +71,7 @@ set_up(void **state)
 		return -1;
 	agent = agent_new(&loop, &users, changed);
 	agent_use(agent, &config);
-	return users_add(&users, BYTES("joe"), bytes_of(home)) ? 0 : -1;
+	return users_add(&users, BYTES("joe"), bytes_of(home), BYTES("")) ? 0 : -1;
 }
 
 static int
@@ -196,11 +196,11 @@ test_deferred(void **state)
 	send_deliver(1, 1, "ann", COLOUR_GREEN);
 	expect_outcome(1, 1, OUTCOME_DEFERRED);
 	send_finished(1);
-	assert_true(users_add(&users, BYTES("joe"), BYTES("/nonexistent")));
+	assert_true(users_add(&users, BYTES("joe"), BYTES("/nonexistent"), BYTES("")));
 	send_deliver(2, 2, "joe", COLOUR_GREEN);
 	expect_outcome(2, 2, OUTCOME_DEFERRED);
 	/* and what is well goes on beside it */
-	assert_true(users_add(&users, BYTES("joe"), bytes_of(home)));
+	assert_true(users_add(&users, BYTES("joe"), bytes_of(home), BYTES("")));
 	send_deliver(3, 3, "ann", COLOUR_GREEN);
 	send_deliver(4, 4, "joe", COLOUR_GREEN);
 	expect_outcome(3, 3, OUTCOME_DEFERRED);

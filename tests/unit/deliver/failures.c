@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "deliver/mbox.h"
 #include "fixture.h"
 
 int     __real_fsync(int fd);
@@ -239,6 +240,51 @@ test_together(void **state)
 	}
 }
 
+/* What the mbox was it is again. */
+static void
+test_mbox(void **state)
+{
+	static const struct {
+		struct failing   fsyncs, writes;
+		enum mbox_result result;
+	} mboxes[] = {
+		{ { 0 }, { 0, 1, ENOSPC, 0 }, MBOX_DEFERRED },
+		{ { 0 }, { 2, 1, EDQUOT, 0 }, MBOX_DEFERRED },
+		{ { 0, 1, EIO, 0 }, { 0 }, MBOX_DEFERRED },
+		{ { 0 }, { 1, 1, EINTR, 0 }, MBOX_DELIVERED },
+	};
+	struct mbox_problem problem;
+	struct trace        trace;
+	struct stat         st;
+	int                 in = open(home, O_PATH | O_DIRECTORY);
+
+	(void)state;
+	trace_make(&trace, BYTES("ann@far.example"), BYTES("joe@x.example"), 0);
+	for (size_t i = 0; i < sizeof mboxes / sizeof mboxes[0]; i++) {
+		int mbox = mbox_open(in, BYTES("Mailbox"), &problem);
+		int body = body_of("", 0);
+
+		assert_int_equal(ftruncate(body, 100 * 1000), 0);
+		assert_int_equal(ftruncate(mbox, 0), 0);
+		assert_int_equal(__real_write(mbox, "old\n", 4), 4);
+		fsyncs = mboxes[i].fsyncs;
+		writes = mboxes[i].writes;
+		assert_int_equal(mbox_deliver(mbox, body, 100 * 1000, &trace,
+		    &problem), mboxes[i].result);
+		assert_int_equal(fstat(mbox, &st), 0);
+		if (mboxes[i].result == MBOX_DEFERRED) {
+			assert_int_equal(st.st_size, 4);
+			assert_int_equal(problem.error,
+			    mboxes[i].fsyncs.error | mboxes[i].writes.error);
+		} else {
+			assert_true(st.st_size > 100 * 1000);
+		}
+		close(body);
+		close(mbox);
+	}
+	close(in);
+}
+
 int
 main(void)
 {
@@ -248,6 +294,7 @@ main(void)
 		    test_failures, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(
 		    test_one_of_batch, make_home, remove_home),
+		cmocka_unit_test_setup_teardown(test_mbox, make_home, remove_home),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,7 +134,7 @@ test_moved(void **state)
 	char                from[PATH_TEXT], to[PATH_TEXT];
 
 	(void)state;
-	assert_true(users_add(&u, BYTES("joe"), bytes_of(home)));
+	assert_true(users_add(&u, BYTES("joe"), bytes_of(home), BYTES("")));
 	assert_null(users_find(&u, BYTES("ann")));
 	joe = users_find(&u, BYTES("joe"));
 	assert_non_null(joe);
@@ -178,7 +178,7 @@ test_many(void **state)
 		}
 		path_at(path, name);
 		assert_true(
-		    users_add(&u, bytes_of(name), bytes_of(path)));
+		    users_add(&u, bytes_of(name), bytes_of(path), BYTES("")));
 		users_begin_batch(&u);
 		f = users_folder(&u, users_find(&u, bytes_of(name)), false,
 		    BYTES(""), &what);

@@ -66,7 +66,7 @@ count_files(const char *below, char name[NAME_MAX + 1])
 	return n;
 }
 
-static size_t
+__attribute__((unused)) static size_t
 count(const char *below)
 {
 	char name[NAME_MAX + 1];

@@ -465,7 +465,7 @@ who_may_ask(void **state)
 	(void)state;
 	for (int role = ROLE_NONE; role <= ROLE_ADMIN; role++) {
 		bool may = role == ROLE_REMOTE || role == ROLE_FETCH ||
-		    role == ROLE_ADMIN;
+		    role == ROLE_LOOKUP || role == ROLE_ADMIN;
 		int  pair[2];
 
 		assert_int_equal(peer_pair(pair), 0);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +41,13 @@ shell(uv_loop_t *loop, const char *script, const int *fds, size_t n_fds,
 {
 	const char *const       argv[] = { "sh", "-c", script, NULL };
 	const char *const       env[] = { "PATH=/bin:/usr/bin", NULL };
-	const struct child_spec spec = { "/bin/sh", argv, env, fds, n_fds };
+	const struct child_spec spec = {
+		.path = "/bin/sh",
+		.argv = argv,
+		.env = env,
+		.fds = fds,
+		.n_fds = n_fds,
+	};
 
 	return child_start(loop, &spec, ended, context);
 }
@@ -124,8 +131,12 @@ a_failed_start_says_why(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		const struct child_spec spec = { rows[i].path, argv, NULL, fds,
-			rows[i].n_fds };
+		const struct child_spec spec = {
+			.path = rows[i].path,
+			.argv = argv,
+			.fds = fds,
+			.n_fds = rows[i].n_fds,
+		};
 		struct seen             seen = { 0 };
 		uv_loop_t               loop;
 
@@ -229,7 +240,13 @@ environment_is_as_named(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		int                     fds[] = { -1, memfile_new("output"), 2 };
-		const struct child_spec spec = { "/usr/bin/env", argv, envs[i], fds, 3 };
+		const struct child_spec spec = {
+			.path = "/usr/bin/env",
+			.argv = argv,
+			.env = envs[i],
+			.fds = fds,
+			.n_fds = 3,
+		};
 		struct seen             seen = { 0 };
 		struct buf              b;
 		uv_loop_t               loop;
@@ -243,6 +260,43 @@ environment_is_as_named(void **state)
 		buf_finish(&b);
 		close(fds[1]);
 	}
+}
+
+static void
+starts_where_it_is_told_with_its_limit(void **state)
+{
+	const char *const argv[] = { "sh", "-c", "pwd; ulimit -Sn; ls /proc/$$/fd",
+		NULL };
+	int fds[] = { -1, memfile_new("output"), 2 };
+	int folder = open("/usr/bin", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct child_spec spec = {
+		.path = "/bin/sh",
+		.argv = argv,
+		.env = (const char *const[]){ "PATH=/bin:/usr/bin", NULL },
+		.fds = fds,
+		.n_fds = 3,
+		.folder = &folder,
+		.open_files = 100,
+	};
+	struct seen   seen = { 0 };
+	struct rlimit before, after;
+	struct buf    b;
+	uv_loop_t     loop;
+
+	(void)state;
+	uv_loop_init(&loop);
+	buf_init(&b, 1024);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(before.rlim_cur > 100);
+	assert_non_null(child_start(&loop, &spec, on_ended, &seen));
+	finish(&loop);
+	assert_int_equal(memfile_read(fds[1], 0, &b), 0);
+	assert_string_equal(buf_string(&b), "/usr/bin\n100\n0\n1\n2\n");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+	assert_int_equal(after.rlim_cur, before.rlim_cur);
+	buf_finish(&b);
+	close(folder);
+	close(fds[1]);
 }
 
 /* The end of file of a pipe that only the child and its children hold. */
@@ -375,6 +429,7 @@ main(void)
 		cmocka_unit_test(standard_descriptors_may_swap),
 		cmocka_unit_test(signals_are_as_new),
 		cmocka_unit_test(environment_is_as_named),
+		cmocka_unit_test(starts_where_it_is_told_with_its_limit),
 		cmocka_unit_test(signals_reach_the_group),
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(may_be_closed_later),

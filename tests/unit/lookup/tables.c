@@ -19,6 +19,8 @@ static struct bytes  domains[] = { BYTES_INIT("example.org") };
 static struct config config;
 static char          root[64];
 static char          list_path[128];
+static char          virtual_path[128];
+static char          assign_path[128];
 
 static void
 path_in(char *out, size_t size, const char *name)
@@ -55,6 +57,8 @@ set_up(void **state)
 		return -1;
 	path_in(etc, sizeof etc, "");
 	path_in(list_path, sizeof list_path, "list");
+	path_in(virtual_path, sizeof virtual_path, "virtualdomains");
+	path_in(assign_path, sizeof assign_path, "assign");
 	config = (struct config){
 		.hostname = BYTES("mx.example.org"),
 		.domains = { domains, 1 },
@@ -74,10 +78,13 @@ tear_down(void **state)
 	take_away("passwd");
 	take_away("aliases");
 	take_away("list");
+	take_away("virtualdomains");
+	take_away("assign");
 	path_in(etc, sizeof etc, "");
 	return rmdir(etc) == 0 && rmdir(root) == 0 ? 0 : -1;
 }
 
+/* Of relayed domains ROUTE_NOT_OURS too. */
 static enum route_kind
 route(struct tables *t, const char *text)
 {
@@ -285,6 +292,205 @@ test_refresh_of_list(void **state)
 	tables_close(t);
 }
 
+/* Files of a qmail site, beside our own. */
+static void
+name_qmail_files(void)
+{
+	static struct bytes relayed[] = { BYTES_INIT("relay.example"),
+		BYTES_INIT(".below.example") };
+
+	put("passwd", "joe:x:2000:2000::/home/joe:\n");
+	put("virtualdomains", "# ours\n\nvirt.example:joe\nno.example:\n");
+	put("assign", "=ann:ann:2001:2001:/home/ann:::\n"
+	              "+joe-:joe:2000:2000:/home/joe:-::\n.\n");
+	config.virtual_domains = bytes_of(virtual_path);
+	config.assign = bytes_of(assign_path);
+	config.relay_domains = (struct bytes_list){ relayed, 2 };
+}
+
+static void
+expect_route(struct tables *t, const char *text, const struct route *expected)
+{
+	struct address address;
+	struct route   out;
+	struct arena   arena;
+
+	assert_true(address_parse(bytes_of(text), &address));
+	arena_init(&arena, 4096);
+	directory_route(tables_directory(t), &arena, &address, &out);
+	assert_int_equal(out.kind, expected->kind);
+	assert_int_equal(out.is_relayed, expected->is_relayed);
+	assert_int_equal(out.is_qmail, expected->is_qmail);
+	assert_int_equal(out.must_ask, expected->must_ask);
+	assert_true(bytes_equal(out.user, expected->user));
+	assert_true(bytes_equal(out.extension, expected->extension));
+	arena_finish(&arena);
+}
+
+static void
+test_qmail_files(void **state)
+{
+	static const struct {
+		const char  *address;
+		struct route route;
+	} rows[] = {
+		{ "joe@example.org",
+		    { .kind = ROUTE_USER, .user = BYTES_INIT("joe") } },
+		{ "ann@example.org",
+		    { .kind = ROUTE_USER, .user = BYTES_INIT("=ann"),
+		        .is_qmail = true } },
+		{ "joe-x@example.org",
+		    { .kind = ROUTE_USER, .user = BYTES_INIT("+joe-"),
+		        .extension = BYTES_INIT("x"), .is_qmail = true,
+		        .must_ask = true } },
+		{ "x@virt.example",
+		    { .kind = ROUTE_USER, .user = BYTES_INIT("+joe-"),
+		        .extension = BYTES_INIT("x"), .is_qmail = true,
+		        .must_ask = true } },
+		/* users of our own file have no .qmail files */
+		{ "ann-x@example.org", { .kind = ROUTE_UNKNOWN_USER } },
+		{ "x@no.example", { .kind = ROUTE_NOT_OURS } },
+		{ "x@relay.example",
+		    { .kind = ROUTE_NOT_OURS, .is_relayed = true } },
+		{ "x@a.below.example",
+		    { .kind = ROUTE_NOT_OURS, .is_relayed = true } },
+		{ "x@below.example", { .kind = ROUTE_NOT_OURS } },
+	};
+	struct tables *t;
+
+	(void)state;
+	name_qmail_files();
+	t = open_tables();
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		expect_route(t, rows[i].address, &rows[i].route);
+	tables_close(t);
+}
+
+/* Those of both files, with their lines; a file that is named has to be there. */
+static void
+test_mistakes_of_qmail_files(void **state)
+{
+	static const struct {
+		const char *virtualdomains, *assign; /* NULL: there is none */
+		const char *file, *mistake;
+	} rows[] = {
+		{ "virt.example\n", ".\n", "virtualdomains",
+		    ":1: expected key:prepend\n" },
+		{ "a.example:joe\n\n#\nb..example:joe\n", ".\n", "virtualdomains",
+		    ":4: \"b..example\" is neither user@domain, domain, .suffix "
+		    "nor empty\n" },
+		{ "a.example:a/b\n", ".\n", "virtualdomains",
+		    ":1: \"a/b\" cannot stand in front of a local part\n" },
+		{ NULL, ".\n", "virtualdomains", ": No such file or directory\n" },
+		{ "", "=joe:joe:0:1:/:::\n.\n", "assign",
+		    ":1: uid or gid is 0: root gets no mail; give it to somebody "
+		    "else\n" },
+		{ "", "=joe:joe:1:1:/:::\n", "assign",
+		    ": the last line is not \".\": the end is missing\n" },
+		{ "", NULL, "assign", ": No such file or directory\n" },
+	};
+
+	(void)state;
+	name_qmail_files();
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char       expected[256], path[128];
+		struct buf error;
+
+		take_away("virtualdomains");
+		take_away("assign");
+		if (rows[i].virtualdomains != NULL)
+			put("virtualdomains", rows[i].virtualdomains);
+		if (rows[i].assign != NULL)
+			put("assign", rows[i].assign);
+		path_in(path, sizeof path, rows[i].file);
+		snprintf(expected, sizeof expected, "%s%s", path,
+		    rows[i].mistake);
+		buf_init(&error, ERROR_MAX);
+		assert_null(tables_open(&config, &error));
+		assert_string_equal(buf_string(&error), expected);
+		buf_finish(&error);
+	}
+}
+
+/* A changed file counts, a broken one does not, and views of the old one are gone. */
+static void
+test_refresh_of_qmail_files(void **state)
+{
+	struct tables *t;
+
+	(void)state;
+	name_qmail_files();
+	t = open_tables();
+	put("assign", "=bob:bob:2002:2002:/home/bob:::\n.\n");
+	tables_refresh(t, &config, 10000);
+	assert_int_equal(route(t, "ann@example.org"), ROUTE_UNKNOWN_USER);
+	assert_int_equal(route(t, "bob@example.org"), ROUTE_USER);
+	assert_int_equal(route(t, "x@virt.example"), ROUTE_UNKNOWN_USER);
+
+	put("assign", "=joe-y:bob:2002:2002:/home/bob:::\n");
+	tables_refresh(t, &config, 11000);
+	assert_int_equal(route(t, "bob@example.org"), ROUTE_USER);
+	take_away("virtualdomains");
+	put("assign", "=joe-y:bob:2002:2002:/home/bob:::\n.\n");
+	tables_refresh(t, &config, 12000);
+	assert_int_equal(route(t, "bob@example.org"), ROUTE_USER);
+	put("virtualdomains", "new.example:joe\n");
+	tables_refresh(t, &config, 13000);
+	assert_int_equal(route(t, "bob@example.org"), ROUTE_UNKNOWN_USER);
+	assert_int_equal(route(t, "y@new.example"), ROUTE_USER);
+	assert_int_equal(route(t, "y@virt.example"), ROUTE_NOT_OURS);
+	tables_close(t);
+}
+
+/*
+ * Users of the host have .qmail files unless it is said that they have none. Who runs the test
+ * may be no person (root), and there may be no person at all: the alias user makes the difference.
+ */
+static void
+test_alias_user(void **state)
+{
+	static const struct {
+		const char     *alias_user;
+		bool            dot_qmail;
+		enum users_source users;
+		bool            is_there;
+	} rows[] = {
+		{ "daemon", true, USERS_SYSTEM, true },
+		{ "daemon", false, USERS_SYSTEM, false },
+		{ "daemon", true, USERS_FILE, false },
+		{ "no-such-user-here", true, USERS_SYSTEM, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct tables *t;
+
+		config.alias_user = bytes_of(rows[i].alias_user);
+		config.dot_qmail = rows[i].dot_qmail;
+		config.users = rows[i].users;
+		t = open_tables();
+		assert_int_equal(route(t, "whoever.it.is@example.org"),
+		    rows[i].is_there ? ROUTE_USER : ROUTE_UNKNOWN_USER);
+		tables_close(t);
+	}
+}
+
+static void
+test_root_as_alias_user(void **state)
+{
+	struct buf error;
+
+	(void)state;
+	config.alias_user = BYTES("root");
+	config.dot_qmail = true;
+	config.users = USERS_SYSTEM;
+	buf_init(&error, ERROR_MAX);
+	assert_null(tables_open(&config, &error));
+	assert_string_equal(buf_string(&error),
+	    "alias_user: has uid 0: deliveries would run as root\n");
+	buf_finish(&error);
+}
+
 int
 main(void)
 {
@@ -300,6 +506,16 @@ main(void)
 		    test_refresh_soon, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_refresh_of_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_qmail_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_mistakes_of_qmail_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_refresh_of_qmail_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_alias_user, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_root_as_alias_user, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

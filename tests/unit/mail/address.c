@@ -323,6 +323,35 @@ canonical_forms_by_hand(void **state)
 	buf_finish(&b);
 }
 
+/* Without quoting, in its own case. */
+static void
+plain_local_parts(void **state)
+{
+	static const struct {
+		const char *text, *plain;
+	} rows[] = {
+		{ "Joe.User+Tag@b", "Joe.User+Tag" },
+		{ "\"Joe\"@b", "Joe" },
+		{ "\"A B\"@c", "A B" },
+		{ "\"\\J\\o\\e\"@b", "Joe" },
+		{ "\"a\\\"b\\\\\"@c", "a\"b\\" },
+		{ "\"\"@b", "" },
+		{ "\"a@b/c\"@c", "a@b/c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct address a;
+		struct buf     b;
+
+		buf_init(&b, 100);
+		assert_true(address_parse(bytes_of(rows[i].text), &a));
+		address_add_plain_local(&b, &a);
+		assert_string_equal(buf_string(&b), rows[i].plain);
+		buf_finish(&b);
+	}
+}
+
 static void
 domains(void **state)
 {
@@ -474,6 +503,50 @@ utf8_paths(void **state)
 	}
 }
 
+static void
+suffixes(void **state)
+{
+	static const struct {
+		const char *path, *suffix, *result; /* NULL: no address */
+	} rows[] = {
+		{ "<Joe@B.example>", "", "joe@b.example" },
+		{ "<Joe@B.example>", ".c", "joe@b.example.c" },
+		{ "<Joe@B.example>", "@fix.example", "\"joe@b.example\"@fix.example" },
+		{ "<Joe@B.example>", "@FIX", "\"joe@b.example\"@fix" },
+		{ "<a.b@c>", "d@e@f", "\"a.b@cd@e\"@f" },
+		{ "<\"a b\"@c>", ".d", "\"a b\"@c.d" },
+		{ "<\"a b\"@c>", "@d", "\"a b@c\"@d" },
+		{ "<\"a\\\"b\\\\\"@c>", "@d", "\"a\\\"b\\\\@c\"@d" },
+		{ "<\"joe\"@c>", ".d", "joe@c.d" },
+		{ "<\"a@b\"@c>", "@d", "\"a@b@c\"@d" },
+		{ "<joe@[192.0.2.1]>", "@d", "\"joe@[192.0.2.1]\"@d" },
+		{ "<Postmaster>", "@d", "postmaster" },
+		{ "<joe@[192.0.2.1]>", ".d", NULL },
+		{ "<joe@c>", "@", NULL },
+		{ "<joe@c>", "@d e", NULL },
+		{ "<joe@c>", "-", NULL },
+		{ "<joe@c>", "..d", NULL },
+		{ "<joe@" L60 ">", "@d", NULL },
+		{ "<joe@c>", "." L60 "." L60 "." L60 "." L60 "." L60, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct address a;
+		struct bytes   rest;
+		struct buf     b;
+
+		buf_init(&b, 1000);
+		assert_true(address_parse_path(bytes_of(rows[i].path), &a, &rest) !=
+		    PATH_INVALID);
+		if (address_add_suffixed(&b, &a, bytes_of(rows[i].suffix)) !=
+		    (rows[i].result != NULL))
+			fail_msg("%s %s", rows[i].path, rows[i].suffix);
+		assert_string_equal(buf_string(&b), rows[i].result ? rows[i].result : "");
+		buf_finish(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -485,6 +558,8 @@ main(void)
 		cmocka_unit_test(paths),
 		cmocka_unit_test(the_limit_of_a_path),
 		cmocka_unit_test(canonical_forms_by_hand),
+		cmocka_unit_test(plain_local_parts),
+		cmocka_unit_test(suffixes),
 		cmocka_unit_test(domains),
 		cmocka_unit_test(relay_probes),
 		cmocka_unit_test(utf8_mailboxes),

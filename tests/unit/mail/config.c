@@ -191,8 +191,12 @@ test_presets(void **state)
 static const struct row everything[] = {
 	{ NULL, "hostname", { "mx.example.org" } },
 	{ NULL, "domains", { "Example.ORG", "example.net" } },
+	{ NULL, "relay_domains", { "Example.COM", ".Example.com" } },
 	{ NULL, "inside", { "10.0.0.0/8", "fd00::/8" } },
+	{ NULL, "virtual_domains", { "/var/qmail/control/virtualdomains" } },
+	{ NULL, "assign", { "/var/qmail/users/cdb" } },
 	{ NULL, "root", { "/srv/trial" } },
+	{ NULL, "rules", { "/etc/tcp.smtp" } },
 	{ NULL, "recipient_delimiter", { "" } },
 	{ NULL, "contact", { "call +49 30 1" } },
 	{ NULL, "message_size", { "10M" } },
@@ -207,6 +211,7 @@ static const struct row everything[] = {
 	{ "listen smtp", "address", { "0.0.0.0:25", "[::]:25" } },
 	{ "listen smtp", "workers", { "4" } },
 	{ "listen pop3s", "address", { "0.0.0.0:995" } },
+	{ "listen pop3s", "rules", { "/etc/tcp.pop3.cdb" } },
 	{ "tls rsa", "certificate", { "/tls/rsa.pem" } },
 	{ "tls rsa", "key", { "/tls/rsa.key" } },
 	{ "tls rsa", "listeners", { "smtp", "pop3s" } },
@@ -246,6 +251,9 @@ test_everything(void **state)
 	assert_string_equal(buf_string(&printed), "");
 	assert_int_equal(c.domains.n, 2);
 	assert_bytes(c.domains.v[0], "example.org");
+	assert_int_equal(c.relay_domains.n, 2);
+	assert_bytes(c.relay_domains.v[0], "example.com");
+	assert_bytes(c.relay_domains.v[1], ".example.com");
 	assert_int_equal(c.inside.n, 2);
 	assert_bytes(c.root, "/srv/trial");
 	assert_int_equal(c.recipient_delimiter.n, 0);
@@ -298,11 +306,21 @@ static const struct part_row part_rows[] = {
 	{ PART_LOOKUP,
 	    "hostname = \"mx.example.org\"\n"
 	    "domains = { \"example.org\", \"example.net\" }\n"
+	    "relay_domains = { \"example.com\", \".example.com\" }\n"
 	    "inside = { \"10.0.0.0/8\", \"fd00:0:0:0:0:0:0:0/8\" }\n"
+	    "rules = \"/etc/tcp.smtp\"\n"
 	    "users = file\n"
 	    "recipient_delimiter = \"\"\n"
 	    "root = \"/srv/trial\"\n"
-	    "daily_recipients = 50\n" },
+	    "dot_qmail = yes\n"
+	    "alias_user = \"alias\"\n"
+	    "assign = \"/var/qmail/users/cdb\"\n"
+	    "virtual_domains = \"/var/qmail/control/virtualdomains\"\n"
+	    "daily_recipients = 50\n"
+	    "listen pop3s {\n"
+	    "\taddress = { \"0.0.0.0:995\" }\n"
+	    "\trules = \"/etc/tcp.pop3.cdb\"\n"
+	    "}\n" },
 	{ PART_AUTH,
 	    "hostname = \"mx.example.org\"\n"
 	    "domains = { \"example.org\", \"example.net\" }\n"
@@ -359,7 +377,11 @@ static const struct part_row part_rows[] = {
 	    "authorities = \"/etc/ssl/certs/ca-certificates.crt\"\n" },
 	{ PART_DELIVER,
 	    "hostname = \"mx.example.org\"\n"
+	    "users = file\n"
 	    "root = \"/srv/trial\"\n"
+	    "dot_qmail = yes\n"
+	    "program_timeout = 10min\n"
+	    "assign = \"/var/qmail/users/cdb\"\n"
 	    "message_size = 10M\n" },
 	{ PART_SMTPD,
 	    "hostname = \"mx.example.org\"\n"
@@ -487,6 +509,16 @@ static const struct bad bad[] = {
 	{ { { NULL, "domains", { "a..b", "good.org", "-x" } } },
 	    "f:1: \"domains\" wants domains such as \"example.org\", not \"a..b\"\n"
 	    "f:1: \"domains\" wants domains such as \"example.org\", not \"-x\"\n" },
+	{ { { NULL, "relay_domains", { ".", "..a", ".a.org", "*" } } },
+	    "f:1: \"relay_domains\" wants domains such as \"example.org\" or "
+	    "\".example.org\", not \".\"\n"
+	    "f:1: \"relay_domains\" wants domains such as \"example.org\" or "
+	    "\".example.org\", not \"..a\"\n"
+	    "f:1: \"relay_domains\" wants domains such as \"example.org\" or "
+	    "\".example.org\", not \"*\"\n" },
+	{ { { NULL, "domains", { ".example.org" } } },
+	    "f:1: \"domains\" wants domains such as \"example.org\", not "
+	    "\".example.org\"\n" },
 	{ { { NULL, "inside", { "10.0.0.1/8" } } },
 	    "f:1: \"inside\" wants networks such as \"192.168.0.0/16\" or "
 	    "\"fd00::/8\", not \"10.0.0.1/8\"\n" },
@@ -640,6 +672,9 @@ static const struct bad bad[] = {
 	{ { { "listen local", "address", { "/a", "/b" } } },
 	    "f:1: the listener \"local\" wants one path of a Unix socket, such as "
 	    "\"/run/ampel/local\"\n" },
+	{ { { "listen local", "rules", { "/etc/tcp.smtp" } } },
+	    "f:1: the clients of listener \"local\" have no address: no rules apply to "
+	    "it\n" },
 	{ { { "listen local", "address", { "run/local" } } },
 	    "f:1: \"address\" wants addresses such as \"127.0.0.1:25\", "
 	    "\"[::1]:25\" or an absolute path (no host names), not \"run/local\"\n" },

@@ -142,7 +142,7 @@ begin(void)
 	struct msg_ready m;
 
 	prepare_as(false, 0);
-	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home));
+	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home), .login = BYTES(""));
 	send_peer(ROLE_POP3D);
 	SEND(control, use, -1, .generation = 4);
 	assert_true(msg_ready_read(receive(control), &m));
@@ -411,7 +411,7 @@ hostile_pop3d(size_t row)
 	}
 	row -= LENGTH(removed);
 	if (row == 0) /* what only the supervisor may say, and what we say */
-		SEND(peer, user, -1, BYTES("ann"), BYTES("/home/ann"));
+		SEND(peer, user, -1, BYTES("ann"), BYTES("/home/ann"), BYTES(""));
 	else
 		SEND(peer, maildrop, -1, .ok = 1);
 }
@@ -496,7 +496,7 @@ test_out_of_turn(void **state)
 			prepare_as(false, 0);
 		switch (row) {
 		case 0:
-			SEND(control, user, -1, BYTES("joe"), bytes_of(home));
+			SEND(control, user, -1, BYTES("joe"), bytes_of(home), BYTES(""));
 			break;
 		case 1:
 			send_peer(ROLE_POP3D);
@@ -506,15 +506,15 @@ test_out_of_turn(void **state)
 			SEND(control, use, -1, .generation = 4);
 			break;
 		case 3: /* without a peer */
-			SEND(control, user, -1, BYTES("joe"), bytes_of(home));
+			SEND(control, user, -1, BYTES("joe"), bytes_of(home), BYTES(""));
 			SEND(control, use, -1, .generation = 4);
 			break;
 		case 4:
 			send_peer(ROLE_SMTPD);
 			break;
 		default:
-			SEND(control, user, -1, BYTES("joe"), bytes_of(home));
-			SEND(control, user, -1, BYTES("ann"), BYTES("/"));
+			SEND(control, user, -1, BYTES("joe"), bytes_of(home), BYTES(""));
+			SEND(control, user, -1, BYTES("ann"), BYTES("/"), BYTES(""));
 		}
 		expect_exit(1);
 		assert_int_equal(finish(state), 0);
@@ -588,7 +588,7 @@ test_runs_as_user(void **state)
 	prepare_as(true, NOBODY);
 	assert_int_equal(proc_number("status", "Uid:"), NOBODY);
 	assert_int_equal(proc_number("status", "NoNewPrivs:"), 1);
-	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home));
+	SEND(control, user, -1, .name = BYTES("joe"), .home = bytes_of(home), .login = BYTES(""));
 	send_peer(ROLE_POP3D);
 	SEND(control, use, -1, .generation = 4);
 	assert_true(msg_ready_read(receive(control), &ready));

@@ -98,6 +98,46 @@ test_add(void **state)
 	buf_finish(&b);
 }
 
+static void
+test_is_possible(void **state)
+{
+	static char long_password[CHECKPASSWORD_MAX];
+	static const struct {
+		struct checkpassword login;
+		bool                 is_possible;
+	} logins[] = {
+		{ { BYTES_INIT("cave"), BYTES_INIT("sesame") }, true },
+		{ { BYTES_INIT("cave"), BYTES_INIT("") }, true },
+		{ { BYTES_INIT(""), BYTES_INIT("sesame") }, false },
+		{ { BYTES_INIT("cave"), BYTES_INIT("ses\0ame") }, false },
+		{ { BYTES_INIT("ca\0ve"), BYTES_INIT("sesame") }, false },
+		{ { BYTES_INIT("cave"), { long_password, 505 } }, true },
+		{ { BYTES_INIT("cave"), { long_password, 506 } }, false },
+	};
+
+	(void)state;
+	memset(long_password, 'x', sizeof long_password);
+	for (size_t i = 0; i < sizeof logins / sizeof logins[0]; i++)
+		assert_int_equal(checkpassword_is_possible(&logins[i].login),
+		    logins[i].is_possible);
+}
+
+/* Every octet becomes a letter that no program takes for anything else. */
+static void
+test_probe(void **state)
+{
+	char text[CHECKPASSWORD_PROBE];
+
+	(void)state;
+	for (int first = 0; first < 256; first += CHECKPASSWORD_PROBE) {
+		for (int i = 0; i < CHECKPASSWORD_PROBE; i++)
+			text[i] = (char)(first + i);
+		checkpassword_probe(text);
+		assert_memory_equal(
+		    text, "abcdefghijklmnopqrstuvwxyz234567", CHECKPASSWORD_PROBE);
+	}
+}
+
 int
 main(void)
 {
@@ -105,6 +145,8 @@ main(void)
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_add),
+		cmocka_unit_test(test_is_possible),
+		cmocka_unit_test(test_probe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

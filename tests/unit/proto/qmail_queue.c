@@ -181,6 +181,109 @@ test_maximum(void **state)
 	qmail_envelope_finish(&e);
 }
 
+/* --- the caller's side --- */
+
+static void
+test_written(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 4096);
+	qmail_envelope_add_reverse_path(&b, BYTES(""));
+	qmail_envelope_add_recipient(&b, BYTES("alice@mx.example"));
+	qmail_envelope_add_recipient(&b, BYTES("postmaster"));
+	qmail_envelope_add_recipient(&b, BYTES("\"a b@c\"@mx.example"));
+	qmail_envelope_add_recipient(&b, BYTES("\"\\\"\\\\\"@mx.example"));
+	qmail_envelope_add_recipient(&b, BYTES("\"\"@mx.example"));
+	qmail_envelope_add_recipient(&b, BYTES("\"@mx.example"));
+	qmail_envelope_add_end(&b);
+	assert_true(bytes_equal(buf_bytes(&b), BYTES("F\0"
+	    "Talice@mx.example\0" "Tpostmaster\0" "Ta b@c@mx.example\0"
+	    "T\"\\@mx.example\0" "T@mx.example\0" "T\"@mx.example\0" "\0")));
+	buf_finish(&b);
+}
+
+/* What each code is to the client; the table of qmail.c. */
+static const struct {
+	int         code;
+	const char *text; /* of descriptor 6 */
+	const char *line;
+} replies[] = {
+	{ 11, "", "554 5.1.3 envelope address too long for qq\r\n" },
+	{ 12, "", "554 5.3.0 qq permanent problem\r\n" },
+	{ 20, "", "554 5.3.0 qq permanent problem\r\n" },
+	{ 21, "", "554 5.7.1 message rejected by spam filter\r\n" },
+	{ 22, "", "554 5.3.0 qq permanent problem\r\n" },
+	{ 31, "", "554 5.3.0 mail server permanently rejected message\r\n" },
+	{ 32, "", "554 5.3.0 qq permanent problem\r\n" },
+	{ 40, "", "554 5.3.0 qq permanent problem\r\n" },
+	{ 115, "", "554 5.1.3 envelope address too long for qq\r\n" },
+	{ 1, "", "451 4.3.0 qq temporary problem\r\n" },
+	{ 10, "", "451 4.3.0 qq temporary problem\r\n" },
+	{ 41, "", "451 4.3.0 qq temporary problem\r\n" },
+	{ 51, "", "451 4.3.0 qq out of memory\r\n" },
+	{ 52, "", "451 4.3.0 qq timeout\r\n" },
+	{ 53, "", "451 4.3.0 qq write error or disk full\r\n" },
+	{ 54, "", "451 4.3.0 qq read error\r\n" },
+	{ 55, "", "451 4.3.0 qq unable to read configuration\r\n" },
+	{ 56, "", "451 4.3.0 qq trouble making network connection\r\n" },
+	{ 61, "", "451 4.3.0 qq trouble in home directory\r\n" },
+	{ 62, "", "451 4.3.0 qq trouble creating files in queue\r\n" },
+	{ 66, "", "451 4.3.0 qq trouble creating files in queue\r\n" },
+	{ 67, "", "451 4.3.0 qq temporary problem\r\n" },
+	{ 71, "", "451 4.3.0 mail server temporarily rejected message\r\n" },
+	{ 72, "", "451 4.4.1 connection to mail server timed out\r\n" },
+	{ 73, "", "451 4.4.1 connection to mail server rejected\r\n" },
+	{ 74, "", "451 4.4.2 communication with mail server failed\r\n" },
+	{ 81, "", "451 4.3.0 qq internal bug\r\n" },
+	{ 91, "", "451 4.3.0 qq internal bug\r\n" },
+	{ 120, "", "451 4.3.0 unable to exec qq\r\n" },
+	{ 255, "", "451 4.3.0 qq temporary problem\r\n" },
+	{ QMAIL_QUEUE_CRASHED, "", "451 4.3.0 qq crashed\r\n" },
+	{ QMAIL_QUEUE_LOST, "", "451 4.3.0 qq waitpid surprise\r\n" },
+	/* said by the program */
+	{ 82, "D5.7.1 no spam here", "554 5.7.1 no spam here\r\n" },
+	{ 82, "Z4.2.2 mailbox full", "451 4.2.2 mailbox full\r\n" },
+	{ 82, "Dno spam (#5.7.1)", "554 5.7.1 no spam\r\n" },
+	{ 82, "Dno status", "554 5.3.0 no status\r\n" },
+	{ 82, "Zno status", "451 4.3.0 no status\r\n" },
+	{ 82, "D a (b) #5.7.1", "554 5.3.0 a (b) #5.7.1\r\n" },
+	{ 82, "Dtwo\r\n250 lines\x80", "554 5.3.0 two 250 lines?\r\n" },
+	/* the class is the letter's */
+	{ 82, "D4.2.2 spam", "554 5.3.0 spam\r\n" },
+	{ 82, "Dspam (#4.2.2)", "554 5.3.0 spam\r\n" },
+	{ 82, "Z2.0.0 ok", "451 4.3.0 ok\r\n" },
+	/* is no text */
+	{ 82, "", "451 4.3.0 qq temporary problem\r\n" },
+	{ 82, "D", "451 4.3.0 qq temporary problem\r\n" },
+	{ 82, "Dx", "451 4.3.0 qq temporary problem\r\n" },
+	{ 82, "K ok", "451 4.3.0 qq temporary problem\r\n" },
+	{ 82, "D5.7.1 ", "451 4.3.0 qq temporary problem\r\n" },
+	{ 82, "D(#5.7.1)", "451 4.3.0 qq temporary problem\r\n" },
+	/* said, and not asked for */
+	{ 31, "D5.7.1 no spam here",
+	    "554 5.3.0 mail server permanently rejected message\r\n" },
+};
+
+static void
+test_replies(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+		struct smtp_reply reply = qmail_queue_reply(
+		    replies[i].code, bytes_of(replies[i].text));
+		struct buf        line;
+
+		buf_init(&line, SMTP_REPLY_MAX);
+		smtp_reply_add(&line, &reply);
+		if (!bytes_equal(buf_bytes(&line), bytes_of(replies[i].line)))
+			fail_msg("%d \"%s\": %.*s", replies[i].code,
+			    replies[i].text, BYTES_ARG(buf_bytes(&line)));
+		buf_finish(&line);
+	}
+}
+
 int
 main(void)
 {
@@ -189,6 +292,8 @@ main(void)
 		cmocka_unit_test(test_wants_no_more),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_maximum),
+		cmocka_unit_test(test_written),
+		cmocka_unit_test(test_replies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,52 @@ test_queue_recipients(void **state)
 	smtp_server_finish(&s);
 }
 
+/* What rules say counts before the greeting, and is copied. */
+static void
+test_grant(void **state)
+{
+	struct smtp_server s;
+	char               suffix[] = "@fix.example";
+
+	(void)state;
+	smtp_server_init(&s, &policy, BYTES("192.0.2.1"), BYTES(""), true);
+	smtp_server_grant(&s, bytes_of(suffix), UINT64_MAX);
+	memset(suffix, 'x', sizeof suffix - 1);
+	smtp_server_greet(&s);
+	smtp_server_grant(&s, BYTES("@late.example"), 1);
+	feed(&s, "EHLO client.example\r\n");
+	expect_output(&s,
+	    "250-mx.example\r\n250-PIPELINING\r\n"
+	    "250-SIZE 0\r\n250-8BITMIME\r\n250-CHUNKING\r\n250-DSN\r\n"
+	    "250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n");
+	feed(&s, "MAIL FROM:<a@b.example> SIZE=18446744073709551615\r\n");
+	expect_output(&s, "250 2.1.0 ok\r\n");
+	assert_int_equal(feed(&s, "RCPT TO:<Joe@c.example>\r\n"), SMTP_ASK_RECIPIENT);
+	assert_true(bytes_equal(smtp_server_recipient(&s),
+	    BYTES("\"joe@c.example\"@fix.example")));
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_NOT_OURS);
+	expect_output(&s, "250 2.1.5 ok\r\n");
+	assert_true(bytes_equal(smtp_server_envelope(&s)->recipients[0].original,
+	    BYTES("Joe@c.example")));
+	smtp_server_finish(&s);
+}
+
+static void
+test_long_suffix(void **state)
+{
+	struct smtp_server s;
+	char               suffix[SMTP_SUFFIX_MAX + 1];
+
+	(void)state;
+	memset(suffix, 'x', sizeof suffix);
+	smtp_server_init(&s, &policy, BYTES("192.0.2.1"), BYTES(""), true);
+	smtp_server_grant(&s, (struct bytes){ suffix, sizeof suffix }, 1000);
+	smtp_server_greet(&s);
+	assert_int_equal(feed(&s, ""), SMTP_CLOSE);
+	expect_output(&s, "421 4.3.0 out of memory; closing\r\n");
+	smtp_server_finish(&s);
+}
+
 static void
 test_questions(void **state)
 {
@@ -181,6 +227,8 @@ test_recipient_answers(void **state)
 		    "not a domain of this server, relaying denied\r\n" },
 		{ SMTP_RECIPIENT_TRY_LATER, "451 4.3.0 <Alice@MX.example>: "
 		    "cannot be looked up now, try again later\r\n" },
+		{ SMTP_RECIPIENT_BAD_SENDER, "553 5.7.1 <Alice@MX.example>: "
+		    "your envelope sender is in my badmailfrom list\r\n" },
 	};
 	struct smtp_server s;
 
@@ -191,6 +239,125 @@ test_recipient_answers(void **state)
 		expect_output(&s, rows[i].reply);
 		smtp_server_finish(&s);
 	}
+}
+
+/* Who may relay is refused for his reverse-path all the same. */
+static void
+test_bad_sender_inside(void **state)
+{
+	struct smtp_server s;
+
+	(void)state;
+	smtp_server_init(&s, &policy, BYTES("192.0.2.1"), BYTES(""), true);
+	smtp_server_greet(&s);
+	feed(&s, "EHLO client.example\r\nMAIL FROM:<a@b.example>\r\n");
+	assert_int_equal(
+	    feed(&s, "RCPT TO:<alice@mx.example>\r\n"), SMTP_ASK_RECIPIENT);
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_BAD_SENDER);
+	expect_output(&s, "553 5.7.1 <alice@mx.example>: "
+	    "your envelope sender is in my badmailfrom list\r\n");
+	smtp_server_finish(&s);
+}
+
+static void
+begin_local(struct smtp_server *s, const struct smtp_policy *local)
+{
+	smtp_server_init(s, local, BYTES("local"), BYTES(""), true);
+	smtp_server_account(s, BYTES("alice"), 1000);
+	smtp_server_greet(s);
+	feed(s, "EHLO localhost\r\n");
+	smtp_server_sent(s, smtp_server_output(s).n);
+}
+
+/* A program of this host asks; no answer is an error of his, or ends his session. */
+static void
+test_verify(void **state)
+{
+	static const struct {
+		enum smtp_recipient_answer answer;
+		const char                *reply;
+	} rows[] = {
+		{ SMTP_RECIPIENT_OK, "250 2.1.5 <bob@mx.example>\r\n" },
+		{ SMTP_RECIPIENT_UNKNOWN, "550 5.1.1 nobody of that name here\r\n" },
+		{ SMTP_RECIPIENT_NOT_OURS,
+		    "551 5.1.6 not a domain of this server\r\n" },
+		{ SMTP_RECIPIENT_TRY_LATER,
+		    "451 4.3.0 cannot be looked up now, try again later\r\n" },
+		{ SMTP_RECIPIENT_LIMIT,
+		    "451 4.3.0 cannot be looked up now, try again later\r\n" },
+	};
+	struct smtp_policy local = policy;
+	struct smtp_server s;
+
+	(void)state;
+	local.is_local = true;
+	begin_local(&s, &local);
+	for (size_t i = 0; i < 100; i++) {
+		size_t row = i % (sizeof rows / sizeof rows[0]);
+
+		assert_int_equal(
+		    feed(&s, "VRFY <Bob@MX.example>\r\n"), SMTP_ASK_RECIPIENT);
+		assert_true(bytes_equal(
+		    smtp_server_recipient(&s), BYTES("bob@mx.example")));
+		assert_int_equal(smtp_server_next(&s), SMTP_WAIT);
+		smtp_server_answer_recipient(&s, rows[row].answer);
+		assert_int_equal(smtp_server_next(&s), SMTP_MORE);
+		expect_output(&s, rows[row].reply);
+	}
+	assert_int_equal(s.errors, 0);
+	smtp_server_finish(&s);
+}
+
+/* In between, the transaction and its recipients stay as they are. */
+static void
+test_verify_in_transaction(void **state)
+{
+	struct smtp_policy     local = policy;
+	const struct envelope *e;
+	struct smtp_server     s;
+
+	(void)state;
+	local.is_local = true;
+	begin_local(&s, &local);
+	feed(&s, "MAIL FROM:<a@b.example>\r\nRCPT TO:<one@mx.example>\r\n");
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+	feed(&s, "VRFY <two@mx.example>\r\n");
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+	assert_int_equal(
+	    feed(&s, "RCPT TO:<three@mx.example>\r\n"), SMTP_ASK_RECIPIENT);
+	smtp_server_answer_recipient(&s, SMTP_RECIPIENT_OK);
+	e = smtp_server_envelope(&s);
+	assert_int_equal(e->n_recipients, 2);
+	assert_true(bytes_equal(
+	    e->recipients[1].address, BYTES("three@mx.example")));
+	smtp_server_finish(&s);
+}
+
+/* Where who takes the mail has no place for it. */
+static void
+test_no_dsn(void **state)
+{
+	struct smtp_policy plain = policy;
+	struct smtp_server s;
+
+	(void)state;
+	plain.has_no_dsn = true;
+	plain.greeting = BYTES("mx.example no spam");
+	smtp_server_init(&s, &plain, BYTES("192.0.2.1"), BYTES(""), true);
+	smtp_server_greet(&s);
+	expect_output(&s, "220 mx.example no spam ESMTP\r\n");
+	feed(&s, "EHLO client.example\r\n");
+	expect_output(&s, "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n"
+	    "250-8BITMIME\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n"
+	    "250 ENHANCEDSTATUSCODES\r\n");
+	feed(&s, "MAIL FROM:<> RET=HDRS\r\nMAIL FROM:<> ENVID=x\r\n"
+	    "MAIL FROM:<> SIZE=1\r\nRCPT TO:<a@b.example> NOTIFY=NEVER\r\n"
+	    "RCPT TO:<a@b.example> ORCPT=rfc822;a@b.example\r\n");
+	expect_output(&s, "555 5.5.4 parameter not recognized\r\n"
+	    "555 5.5.4 parameter not recognized\r\n250 2.1.0 ok\r\n"
+	    "555 5.5.4 parameter not recognized\r\n"
+	    "555 5.5.4 parameter not recognized\r\n");
+	smtp_server_finish(&s);
 }
 
 /* What a peer of ours answers is no text that the client must be shown as it is. */
@@ -520,8 +687,14 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queue_recipients),
+		cmocka_unit_test(test_grant),
+		cmocka_unit_test(test_long_suffix),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_recipient_answers),
+		cmocka_unit_test(test_bad_sender_inside),
+		cmocka_unit_test(test_verify),
+		cmocka_unit_test(test_verify_in_transaction),
+		cmocka_unit_test(test_no_dsn),
 		cmocka_unit_test(test_commit_replies),
 		cmocka_unit_test(test_reply_length),
 		cmocka_unit_test(test_received),

@@ -20,6 +20,9 @@ enum { FILE_MAX = 64 * 1024, STREAM_MAX = 8 * 1024 * 1024, HANDSHAKES_MAX = 4 };
 struct script {
 	struct smtp_policy policy;
 	bool               inside;
+	struct bytes       suffix;   /* what rules say */
+	uint64_t           databytes;
+	bool               is_granted;
 	bool               is_split; /* the cut decides nothing */
 	struct smtp_reply  commit;
 	struct buf         text;     /* the file; the rest borrows from it */
@@ -89,7 +92,13 @@ take_setting(struct script *s, struct bytes line)
 	struct bytes name = bytes_trim(bytes_first(line, colon));
 	struct bytes value = bytes_trim(bytes_from(line, colon + 1));
 
-	if (bytes_equal(name, BYTES("inside")))
+	if (bytes_equal(name, BYTES("relayclient"))) {
+		s->suffix = value;
+		s->inside = s->is_granted = true;
+	} else if (bytes_equal(name, BYTES("databytes"))) {
+		s->databytes = setting_number(value);
+		s->is_granted = true;
+	} else if (bytes_equal(name, BYTES("inside")))
 		s->inside = setting_is_yes(value);
 	else if (bytes_equal(name, BYTES("listener")))
 		set_listener(&s->policy, value);
@@ -190,6 +199,8 @@ script_read(struct script *s, const char *path)
 	rest = buf_bytes(&s->text);
 	while (bytes_split(&rest, '\n', &line))
 		take_line(s, line);
+	if (s->databytes == 0)
+		s->databytes = s->policy.size_max;
 	assert_false(s->text.failed || s->client.failed || s->server.failed);
 	assert_true(s->server.len > 0);
 }
@@ -414,6 +425,8 @@ play(struct run *r, const struct script *script, struct cut cut)
 	buf_init(&r->stored, STREAM_MAX);
 	smtp_server_init(&r->engine, &script->policy, BYTES("192.0.2.1"),
 	    BYTES("client.example"), script->inside);
+	if (script->is_granted)
+		smtp_server_grant(&r->engine, script->suffix, script->databytes);
 	if (script->policy.tls == LISTENER_TLS)
 		smtp_server_secured(&r->engine, BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384"));
 	if (script->policy.is_local)

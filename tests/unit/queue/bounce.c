@@ -96,6 +96,34 @@ every_outcome_by_notify(void **state)
 	}
 }
 
+/* A reverse-path for each recipient has one for all notifications. */
+static void
+verp_goes_to_its_base(void **state)
+{
+	static const struct {
+		const char *reverse_path, *to;
+	} rows[] = {
+		{ "List-@Some.example-@[]", "List-@Some.example" },
+		{ "list-@some.example", "list-@some.example" },
+		{ "x-@[]", "x-@[]" }, /* no VERP */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const struct store_lease l = {
+			.reverse_path = bytes_of(rows[i].reverse_path),
+			.original = BYTES("a@x.example"),
+			.address = BYTES("a@x.example"),
+		};
+		const struct store_finish end = {
+			.outcome = { .kind = OUTCOME_FAILED },
+		};
+		const struct bounce b = bounce_for(&config, &l, &end, false);
+
+		expect(rows[i].reverse_path, &b, BOUNCE_SENDER, DSN_FAILED, rows[i].to);
+	}
+}
+
 static void
 the_third_is_discarded(void **state)
 {
@@ -213,6 +241,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_outcome_by_notify),
+		cmocka_unit_test(verp_goes_to_its_base),
 		cmocka_unit_test(the_third_is_discarded),
 		cmocka_unit_test(paths_keep_their_local_part),
 		cmocka_unit_test(what_reports_asks_for_no_report),

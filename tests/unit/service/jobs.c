@@ -5,12 +5,16 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "io/memfile.h"
 #include "io/peer.h"
+#include "proto/frame.h"
 #include "proto/message.h"
 #include "service/jobs.h"
 
@@ -397,6 +401,176 @@ nothing_is_taken_after_stop(void **state)
 	expect_outcome(1, 10);
 }
 
+/* --- forwards --- */
+
+static struct buf
+targets_of(unsigned n)
+{
+	struct buf list;
+
+	buf_init(&list, 1024 * 1024);
+	for (unsigned i = 0; i < n; i++) {
+		char address[64];
+
+		snprintf(address, sizeof address, "joe%u@far.example", i);
+		frame_add_bytes(&list, bytes_of(address));
+	}
+	return list;
+}
+
+/* Everything but the file is a copy: it is overwritten behind the call. */
+static void
+forward_job(unsigned number, unsigned n)
+{
+	struct outcome     o = outcome_of(OUTCOME_DELIVERED, STATUS(2, 0, 0), BYTES("ok"));
+	char               path[] = "list-@here.example-@[]";
+	struct buf         list = targets_of(n);
+	struct job_forward forward = {
+		.id = id_of(1000 + number),
+		.reverse_path = { path, sizeof path - 1 },
+		.targets = buf_bytes(&list),
+		.n = n,
+		.message = memfile_of("message", BYTES("Subject: x\n\n")),
+		.size_bytes = 12,
+	};
+
+	assert_non_null(known[number]);
+	jobs_end_forwarding(w.jobs, known[number], &o, &forward);
+	memset(path, 'x', sizeof path);
+	memset(list.p, 'x', list.len);
+	buf_finish(&list);
+}
+
+static void
+expect_content(int fd, struct bytes content)
+{
+	struct buf b;
+	uint64_t   size_bytes;
+
+	assert_int_equal(
+	    memfile_check(fd, UINT64_MAX, &size_bytes), MEMFILE_SEALED);
+	buf_init(&b, 1024 * 1024);
+	assert_int_equal(memfile_read(fd, 0, &b), 0);
+	assert_true(bytes_equal(buf_bytes(&b), content));
+	buf_finish(&b);
+}
+
+static void
+expect_forward(unsigned number, unsigned n, bool is_large)
+{
+	struct buf         list = targets_of(n);
+	struct id          id = id_of(1000 + number), got;
+	int                fds[PEER_DESCRIPTORS] = { -1, -1, -1, -1 };
+	struct bytes       frame;
+	struct msg_outcome m;
+
+	turn();
+	assert_true(peer_receive_blocking(w.queue, w.room, &frame, fds, WAIT_MS));
+	assert_true(msg_outcome_read(frame, &m));
+	assert_int_equal(m.kind, OUTCOME_DELIVERED);
+	assert_true(id_read(m.forward_id, &got) && id_equal(&id, &got));
+	assert_true(bytes_equal(m.forward_path, BYTES("list-@here.example-@[]")));
+	assert_int_equal(m.forward_size, 12);
+	assert_int_equal(m.n, n);
+	assert_int_equal(m.is_large, is_large);
+	expect_content(fds[0], BYTES("Subject: x\n\n"));
+	if (is_large) {
+		expect_content(fds[1], buf_bytes(&list));
+		assert_int_equal(m.targets.n, 0);
+		close(fds[1]);
+	} else {
+		assert_true(bytes_equal(m.targets, buf_bytes(&list)));
+		assert_true(fds[1] == -1);
+	}
+	close(fds[0]);
+	buf_finish(&list);
+}
+
+static void
+a_forward_is_kept_with_its_outcome(void **state)
+{
+	/* 20 bytes each: the last one does not fit into a frame */
+	static const struct {
+		unsigned n;
+		bool     is_large;
+	} rows[] = { { 1, false }, { 2000, false }, { 3000, true } };
+
+	(void)state;
+	connect_queue(NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		send_job(i, i);
+		forward_job(i, rows[i].n);
+		expect_forward(i, rows[i].n, rows[i].is_large);
+	}
+	send_finished(1);
+	/* a queue that was restarted hears of what it has not acknowledged */
+	assert_int_equal(connect_queue(NULL), 2);
+	expect_forward(0, rows[0].n, rows[0].is_large);
+	expect_forward(2, rows[2].n, rows[2].is_large);
+	send_finished(0);
+	send_finished(2);
+	assert_int_equal(jobs_kept(w.jobs), 0);
+}
+
+static unsigned
+open_files(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return n;
+}
+
+static void
+the_files_of_a_forward_go_with_it(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	connect_queue(NULL);
+	before = open_files();
+	send_job(1, 10);
+	forward_job(1, 3000);
+	expect_forward(1, 3000, true);
+	assert_int_equal(open_files(), before + 3); /* the task's body, and two */
+	send_finished(1);
+	assert_int_equal(open_files(), before);
+}
+
+static rlim_t
+lowest_free(void)
+{
+	int fd = dup(w.queue);
+
+	close(fd);
+	return (rlim_t)fd;
+}
+
+/* Where no list can be made it is not as if there were none. */
+static void
+without_its_list_nothing_is_delivered(void **state)
+{
+	struct rlimit      was, none;
+	struct msg_outcome m;
+	unsigned           before;
+
+	(void)state;
+	connect_queue(NULL);
+	send_job(1, 10);
+	before = open_files();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = lowest_free() + 1; /* for the message alone */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	forward_job(1, 3000);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	assert_true(msg_outcome_read(receive(), &m));
+	assert_int_equal(m.kind, OUTCOME_DEFERRED);
+	assert_int_equal(m.forward_id.n, 0);
+	assert_int_equal(open_files(), before);
+}
+
 int
 main(void)
 {
@@ -409,6 +583,9 @@ main(void)
 		TEST(what_is_dropped_is_given_anew),
 		TEST(as_many_as_hello_can_name),
 		TEST(nothing_is_taken_after_stop),
+		TEST(a_forward_is_kept_with_its_outcome),
+		TEST(the_files_of_a_forward_go_with_it),
+		TEST(without_its_list_nothing_is_delivered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,8 @@ struct told {
 	enum recipient_answer recipient;
 	enum route_kind       kind;
 	char                  user[16], extension[16], owner[32];
+	char                  local[16], dash[16];
+	bool                  is_qmail;
 	size_t                n_targets;
 	char                  first_target[32], last_target[32];
 };
@@ -117,14 +119,14 @@ count(struct told *told)
 }
 
 static void
-on_connect(bool try_later, bool allowed, bool inside, void *context)
+on_connect(const struct lookup_client_rights *rights, void *context)
 {
 	struct told *told = context;
 
 	count(told);
-	told->try_later = try_later;
-	told->allowed = allowed;
-	told->inside = inside;
+	told->try_later = rights->try_later;
+	told->allowed = rights->allowed;
+	told->inside = rights->inside;
 }
 
 static void
@@ -160,6 +162,9 @@ on_route(const struct route *route, void *context)
 	told->n_targets = route->n_targets;
 	bytes_to_string(route->user, told->user, sizeof told->user);
 	bytes_to_string(route->extension, told->extension, sizeof told->extension);
+	told->is_qmail = route->is_qmail;
+	bytes_to_string(route->local, told->local, sizeof told->local);
+	bytes_to_string(route->dash, told->dash, sizeof told->dash);
 	bytes_to_string(route->owner, told->owner, sizeof told->owner);
 	if (route->n_targets == 0)
 		return;
@@ -275,7 +280,7 @@ answer_connect(uint64_t q, uint8_t allowed, uint8_t inside)
 	struct buf frame;
 
 	buf_init(&frame, FRAME_MAX);
-	msg_connect_add(&frame, &(struct msg_connect){ q, allowed, inside });
+	msg_connect_add(&frame, &(struct msg_connect){ .q = q, .allowed = allowed, .inside = inside });
 	send_cut(&frame, 0, NULL, 0);
 }
 
@@ -321,7 +326,10 @@ answers_out_of_order(void **state)
 	    &(struct msg_route){ .q = q[2],
 	        .kind = ROUTE_USER,
 	        .user = BYTES("joe"),
-	        .extension = BYTES("list") },
+	        .extension = BYTES("list"),
+	        .is_qmail = 1,
+	        .local = BYTES("info-joe-list"),
+	        .dash = BYTES("-") },
 	    NULL, 0);
 	answer_recipient(q[1], RECIPIENT_OK);
 	answer_connect(q[0], 1, 0);
@@ -336,6 +344,9 @@ answers_out_of_order(void **state)
 	assert_int_equal(w.told[2].kind, ROUTE_USER);
 	assert_string_equal(w.told[2].user, "joe");
 	assert_string_equal(w.told[2].extension, "list");
+	assert_true(w.told[2].is_qmail);
+	assert_string_equal(w.told[2].local, "info-joe-list");
+	assert_string_equal(w.told[2].dash, "-");
 	assert_int_equal(w.told[2].n_targets, 0);
 	assert_int_equal(w.told[3].recipient, RECIPIENT_UNKNOWN);
 	close_world();
@@ -614,7 +625,8 @@ garbled_answers_end_the_connection(void **state)
 			msg_recipient_add(
 			    &frame, &(struct msg_recipient){ q, rows[i].choice });
 		else if (rows[i].type == MSG_CONNECT)
-			msg_connect_add(&frame, &(struct msg_connect){ q, 1, 1 });
+			msg_connect_add(&frame,
+			    &(struct msg_connect){ .q = q, .allowed = 1, .inside = 1 });
 		else
 			msg_result_add(&frame, &(struct msg_result){ .q = q });
 		send_cut(&frame, rows[i].cut, fds, rows[i].n_fds);

@@ -2,12 +2,13 @@
  * SMTP with our own server, over the socket of its listener "local": blocking, for programs
  * that hand in mail and end. The server knows the caller's uid from the socket.
  */
-#ifndef AMPEL_TOOLS_LOCAL_SESSION_H
-#define AMPEL_TOOLS_LOCAL_SESSION_H
+#ifndef AMPEL_SERVICE_LOCAL_SESSION_H
+#define AMPEL_SERVICE_LOCAL_SESSION_H
 
 #include <stdbool.h>
 
 #include "base/bytes.h"
+#include "proto/message.h"
 #include "proto/smtp_client.h"
 
 struct local_session {
@@ -24,6 +25,13 @@ int local_socket(void);
  */
 bool local_session_open(struct local_session *s, char *why, size_t size);
 void local_session_close(struct local_session *s);
+
+/*
+ * Whether that address, in its canonical form, is a recipient of ours. An answer that did not come is
+ * "try later", and the session is at its end: verify of it says so from then on.
+ */
+enum recipient_answer local_session_verify(
+    struct local_session *s, struct bytes address);
 
 /*
  * One transaction; text is the message. True when it came to an end: smtp_client_outcome of

@@ -1,4 +1,4 @@
-#include "tools/local_session.h"
+#include "service/local_session.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,9 +9,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/smtp_client_reply.h"
+
 enum {
 	REPLY_MS = 5 * 60 * 1000, /* RFC 5321 section 4.5.3.2 */
 	INPUT_PIECE = 4096,
+	VERIFY_MS = 60 * 1000,    /* lookup has half of that */
+	REPLY_MAX = 64 * 1024,
+	COMMAND_MAX = 512,
 };
 
 static const char run_folder[] = "/run/ampel";
@@ -183,4 +188,106 @@ local_session_send(struct local_session *s,
 {
 	smtp_client_begin(s->smtp, t);
 	return pump(s, &text) == SMTP_CLIENT_DONE;
+}
+
+/* --- VRFY, beside the engine, which is idle --- */
+
+static bool
+send_command(const struct local_session *s, struct bytes command)
+{
+	while (command.n > 0) {
+		ssize_t n = send(s->fd, command.p, command.n, MSG_NOSIGNAL);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return false;
+		command = bytes_from(command, (size_t)n);
+	}
+	return true;
+}
+
+/* More of a reply. False: it does not come. */
+static bool
+receive_more(const struct local_session *s, struct buf *input)
+{
+	struct pollfd ready = { .fd = s->fd, .events = POLLIN };
+	char          piece[INPUT_PIECE];
+	ssize_t       n;
+
+	do
+		n = poll(&ready, 1, VERIFY_MS) == 1
+		    ? recv(s->fd, piece, sizeof piece, 0)
+		    : -1;
+	while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		return false;
+	buf_add(input, piece, (size_t)n);
+	return !input->failed;
+}
+
+/* The code of the reply; 0: none came. */
+static unsigned
+receive_code(const struct local_session *s)
+{
+	enum smtp_client_reply_result result = SMTP_CLIENT_REPLY_MORE;
+	struct smtp_client_reply      reply;
+	struct buf                    input;
+	struct bytes                  line;
+	unsigned                      code;
+
+	smtp_client_reply_init(&reply);
+	buf_init(&input, REPLY_MAX);
+	while (result == SMTP_CLIENT_REPLY_MORE && receive_more(s, &input)) {
+		struct bytes rest = buf_bytes(&input);
+
+		do
+			result = smtp_client_reply_next(&reply, &rest, &line);
+		while (result == SMTP_CLIENT_REPLY_LINE);
+		buf_drop(&input, input.len - rest.n);
+	}
+	code = result == SMTP_CLIENT_REPLY_WHOLE ? reply.code : 0;
+	buf_finish(&input);
+	smtp_client_reply_finish(&reply);
+	return code;
+}
+
+/* No reply: what comes later would be taken for another one. */
+static unsigned
+ask(struct local_session *s, struct bytes command)
+{
+	unsigned code = 0;
+
+	if (smtp_client_fault(s->smtp) != SMTP_CLIENT_FAULT_NONE)
+		return 0;
+	if (send_command(s, command))
+		code = receive_code(s);
+	if (code == 0 || code == 421) {
+		smtp_client_gone(s->smtp);
+		smtp_client_next(s->smtp); /* CLOSE */
+	}
+	return code;
+}
+
+enum recipient_answer
+local_session_verify(struct local_session *s, struct bytes address)
+{
+	struct buf command;
+	unsigned   code = 0;
+
+	buf_init(&command, COMMAND_MAX);
+	buf_addf(&command, "VRFY <%.*s>\r\n", BYTES_ARG(address));
+	if (s->smtp && !command.failed)
+		code = ask(s, buf_bytes(&command));
+	buf_finish(&command);
+	switch (code) {
+	case 250:
+		return RECIPIENT_OK;
+	case 550:
+		return RECIPIENT_UNKNOWN;
+	case 551:
+		return RECIPIENT_NOT_OURS;
+	default:
+		return RECIPIENT_TRY_LATER;
+	}
 }

@@ -1,11 +1,12 @@
-#include "ampel/libexec.h"
+#include "io/place.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 bool
-libexec_self(char *out, size_t size)
+place_self(char *out, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", out, size);
 
@@ -16,18 +17,18 @@ libexec_self(char *out, size_t size)
 }
 
 bool
-libexec_path(const char *program, char *out, size_t size)
+place_beside(const char *path, char *out, size_t size)
 {
-	char  self[2048];
+	char  self[PATH_MAX];
 	char *slash;
 	int   n;
 
-	if (!libexec_self(self, sizeof self))
+	if (!place_self(self, sizeof self))
 		return false;
 	slash = strrchr(self, '/');
 	if (slash == NULL)
 		return false;
 	*slash = '\0';
-	n = snprintf(out, size, "%s/../libexec/ampel/%s", self, program);
+	n = snprintf(out, size, "%s/%s", self, path);
 	return n > 0 && (size_t)n < size;
 }
