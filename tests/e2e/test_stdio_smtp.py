@@ -307,6 +307,16 @@ def test_morercpthosts(site, recipient, code):
         refused(wire, code, recipient)
 
 
+def test_morercpthosts_that_was_cut(site):
+    """It is no reason to bounce mail for those whom it had."""
+    path = site.control_folder / "morercpthosts.cdb"
+    cdb_make(path, [f"d{i}.example" for i in range(100)])
+    os.truncate(path, 3000)
+    code, lines = site.pipe(b"QUIT\r\n")
+    assert (code, lines[0]) == (1, "421 4.3.0 unable to read controls")
+    assert site.logged("morercpthosts.cdb")
+
+
 def test_no_rcpthosts_is_closed(site):
     """With qmail it is an open relay."""
     site.control("rcpthosts", None)
