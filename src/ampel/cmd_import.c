@@ -126,6 +126,30 @@ anything_exists(const struct qmail_import *import, const char *config_file)
 	return exists(config_file);
 }
 
+/* What is written over is never what was read: file_replace follows links. */
+static bool
+is_of_qmail(const struct qmail_import *import, const char *path)
+{
+	if (!qmail_is_source(import, path))
+		return false;
+	output_complain(EX_CANTCREAT, path,
+	    "is a file of qmail's, which is not changed");
+	return true;
+}
+
+static bool
+any_is_of_qmail(const struct qmail_import *import, const char *config_file)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < QMAIL_BESIDES; i++) {
+		beside_path(import, (enum qmail_beside)i, path);
+		if (import->files[i].len > 0 && is_of_qmail(import, path))
+			return true;
+	}
+	return is_of_qmail(import, config_file);
+}
+
 /* Whatever the mode mask is: our programs read what lies there as others than root. */
 static bool
 make_folder(const char *path)
@@ -243,7 +267,8 @@ run(struct qmail_import *import, const struct options *o, const char *config_fil
 		print_reports(import, stderr);
 		return EX_GOOD;
 	}
-	if (!o->force && anything_exists(import, config_file))
+	if ((!o->force && anything_exists(import, config_file)) ||
+	    any_is_of_qmail(import, config_file))
 		return EX_CANTCREAT;
 	code = write_files(import, config_file);
 	if (code != EX_GOOD)

@@ -57,19 +57,52 @@ qmail_beside_name(enum qmail_beside which)
 
 /* --- files --- */
 
+static void
+note_source(struct qmail_import *import, const struct stat *st)
+{
+	struct qmail_source *source = arena_alloc(&import->arena, sizeof *source);
+
+	if (source == NULL) {
+		import->has_no_memory = true;
+		return;
+	}
+	source->dev = st->st_dev;
+	source->ino = st->st_ino;
+	source->next = import->sources;
+	import->sources = source;
+}
+
+bool
+qmail_is_source(const struct qmail_import *import, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return false;
+	for (const struct qmail_source *s = import->sources; s != NULL; s = s->next)
+		if (s->dev == st.st_dev && s->ino == st.st_ino)
+			return true;
+	return false;
+}
+
 enum qmail_file
 qmail_read_path(struct qmail_import *import, const char *path, size_t max,
     struct bytes *content, struct stat *st)
 {
-	struct buf b;
-	int        error = 0;
+	struct buf  b;
+	struct stat its;
+	int         error = 0;
 
 	*content = (struct bytes){ NULL, 0 };
 	buf_init(&b, max);
-	if (file_read(path, &b, st) == -1)
+	if (file_read(path, &b, &its) == -1) {
 		error = errno;
-	else
+	} else {
 		*content = arena_copy(&import->arena, buf_bytes(&b));
+		note_source(import, &its);
+		if (st != NULL)
+			*st = its;
+	}
 	buf_finish(&b);
 	if (error == ENOENT || error == ENOTDIR)
 		return QMAIL_FILE_MISSING;

@@ -32,15 +32,23 @@ struct qmail_names {
 	size_t        room;
 };
 
+/* A file that was read. */
+struct qmail_source {
+	dev_t                dev;
+	ino_t                ino;
+	struct qmail_source *next;
+};
+
 struct qmail_import {
 	const char *folder; /* qmail's own, such as "/var/qmail" */
 	char        beside[QMAIL_BESIDE_MAX]; /* the folder of the ampel.conf, absolute */
 	const char *const *rules_files; /* that the caller named; NULL ends them */
 
-	struct arena        arena; /* what was read */
-	struct buf          conf;
-	struct buf          files[QMAIL_BESIDES]; /* what to write beside it; empty: nothing */
-	struct qmail_report carried, left;
+	struct arena         arena; /* what was read */
+	struct qmail_source *sources;
+	struct buf           conf;
+	struct buf           files[QMAIL_BESIDES]; /* what to write beside it; empty: nothing */
+	struct qmail_report  carried, left;
 
 	struct bytes       hostname; /* lower case */
 	struct qmail_names locals; /* the "domains", lower case */
@@ -90,6 +98,8 @@ enum qmail_file qmail_read(struct qmail_import *import, const char *name,
 /* The same by its whole path. */
 enum qmail_file qmail_read_path(struct qmail_import *import, const char *path,
     size_t max, struct bytes *content, struct stat *st);
+/* Whether what that path leads to, over links too, is a file that was read. */
+bool qmail_is_source(const struct qmail_import *import, const char *path);
 /* False: it is not there. */
 bool qmail_stat(const struct qmail_import *import, const char *name, struct stat *st);
 

@@ -8,6 +8,7 @@
 #include "base/printable.h"
 #include "mail/assignments.h"
 #include "mail/directory.h"
+#include "proto/assign.h"
 #include "proto/constant_db.h"
 
 static const char assign_file[] = "users/assign";
@@ -36,6 +37,30 @@ is_id(struct bytes text, uint64_t *id)
 	return number_parse(text, UINT32_MAX - 1, id);
 }
 
+static void
+add_line(struct buf *b, const struct bytes field[FIELDS])
+{
+	for (size_t i = 0; i < FIELDS; i++)
+		buf_addf(b, "%.*s:", BYTES_ARG(field[i]));
+	buf_add_char(b, '\n');
+}
+
+/* Whether who reads the file takes the line. */
+static bool
+is_taken(const struct bytes field[FIELDS])
+{
+	struct assignment out;
+	struct buf        line;
+	bool              is_taken;
+
+	buf_init(&line, ASSIGNMENTS_FILE_MAX);
+	add_line(&line, field);
+	is_taken = !line.failed &&
+	    assign_find_one(buf_bytes(&line), field[KEY], &out);
+	buf_finish(&line);
+	return is_taken;
+}
+
 /* Why an entry cannot be carried over, or NULL. */
 static const char *
 judge(const struct bytes field[FIELDS])
@@ -56,6 +81,9 @@ judge(const struct bytes field[FIELDS])
 		       "to a user";
 	if (field[HOME].n == 0 || field[HOME].p[0] != '/')
 		return "has no absolute home: left out";
+	if (!is_taken(field))
+		return "has a user, dash or extension that is no part of a name, or "
+		       "a home that is too long: left out";
 	return NULL;
 }
 
@@ -84,9 +112,7 @@ add_entry(struct assigning *a, const struct bytes field[FIELDS], unsigned line)
 		    BYTES_ARG(bytes_first(field[KEY], SHOWN_MAX)), why);
 		return;
 	}
-	for (size_t i = 0; i < FIELDS; i++)
-		buf_addf(b, "%.*s:", BYTES_ARG(field[i]));
-	buf_add_char(b, '\n');
+	add_line(b, field);
 	note_home(a, field);
 	a->n++;
 }

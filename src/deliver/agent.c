@@ -24,6 +24,7 @@ struct task {
 	bool                 is_qmail;     /* as a .qmail file has it */
 	bool                 is_own;       /* delivery.folder is that of instructions */
 	struct instructions *instructions; /* while they are obeyed */
+	uint64_t             n_forwarding; /* then, of shared.n_forwarding */
 	struct bytes         user, local, host, dash, ext;
 	char                 texts[];
 };
@@ -129,6 +130,7 @@ free_task(struct job *job, void *context)
 	struct task *t = (struct task *)job;
 
 	leave_line(context, t);
+	t->agent->shared.n_forwarding -= t->n_forwarding;
 	instructions_free(t->instructions);
 	if (t->delivery.body != -1)
 		close(t->delivery.body);
@@ -178,6 +180,8 @@ end_instructions(struct agent *a, struct task *t)
 	if (forward == NULL) {
 		jobs_end(a->jobs, &t->job, outcome);
 	} else {
+		t->n_forwarding = forward->size_bytes + forward->targets.n;
+		a->shared.n_forwarding += t->n_forwarding;
 		jobs_end_forwarding(a->jobs, &t->job, outcome, forward);
 		forward->message = -1;
 	}

@@ -122,6 +122,21 @@ try_file(int home, struct home_qmail *file, struct buf *content,
 	return HOME_FILE_UNUSABLE;
 }
 
+/* ".qmail-list-default" was found by its own name: it ends so all the same. */
+static void
+note_default(struct home_qmail *file, struct bytes ext)
+{
+	const struct bytes end = BYTES("default");
+	struct bytes       last;
+
+	if (ext.n < end.n)
+		return;
+	last = bytes_from(ext, ext.n - end.n);
+	file->has_default = bytes_equal_nocase(last, end);
+	if (file->has_default)
+		file->matched = last;
+}
+
 enum home_file
 home_read(int home, struct bytes dash, struct bytes ext,
     struct home_qmail *file, struct buf *content, char why[HOME_TEXT])
@@ -134,6 +149,8 @@ home_read(int home, struct bytes dash, struct bytes ext,
 
 		/* the first step is the name itself */
 		file->has_default = step > 1;
+		if (!file->has_default)
+			note_default(file, ext);
 		if (found != HOME_FILE_NONE)
 			return found;
 	}

@@ -29,8 +29,8 @@ enum home_file {
 /* A .qmail file. */
 struct home_qmail {
 	char         name[256];
-	struct bytes matched;      /* of ext, by "default" in its name */
-	bool         has_default;  /* "default" is in its name */
+	struct bytes matched;      /* of ext, by "default" at the end of its name */
+	bool         has_default;  /* its name ends so */
 	bool         forward_only; /* its owner's x bit */
 };
 

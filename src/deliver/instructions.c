@@ -209,6 +209,7 @@ instructions_free(struct instructions *in)
 	instructions_stop_waiting(in);
 	close_home(in);
 	in->shared->n_bytes -= in->n_bytes;
+	in->shared->n_forwarding -= in->n_forwarding;
 	folder_close(&in->folder);
 	if (in->caused.message != -1)
 		close(in->caused.message);

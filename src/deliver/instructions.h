@@ -28,6 +28,7 @@ struct instructions_shared {
 	struct commands *commands;
 	size_t           n_locking; /* that wait for the lock of an mbox */
 	size_t           n_bytes;   /* of all files that are obeyed, and their lines */
+	uint64_t         n_forwarding; /* bytes of what is forwarded, until the queue has stored it */
 };
 
 /* Who gets what; copied, but for body, which stays the caller's and open. */

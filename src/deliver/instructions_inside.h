@@ -29,6 +29,7 @@ struct instructions {
 	size_t                      at;         /* the next line */
 	size_t                      forward_end; /* of what is forwarded */
 	size_t                      n_bytes;    /* our part of shared->n_bytes */
+	uint64_t                    n_forwarding; /* and of shared->n_forwarding */
 	struct trace                trace;
 	struct bytes                new_sender;
 	const char *const          *env;        /* NULL: no program was met */

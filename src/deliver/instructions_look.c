@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "deliver/beneath.h"
 #include "deliver/delivered_to.h"
 #include "deliver/instructions_inside.h"
 #include "deliver/message.h"
@@ -8,6 +9,7 @@
 enum {
 	PIECE_BYTES = 8 * 1024,
 	SHARED_BYTES = 64 * 1024 * 1024, /* of one user's files at a time */
+	FORWARDING_BYTES = 256 * 1024 * 1024,
 };
 
 static void
@@ -52,7 +54,22 @@ read_file(struct instructions *in)
 	}
 }
 
-/* A wrong address is found before a program runs that would run again then. */
+/* A wrong path or address is found before a program runs that would run again then. */
+static void
+check_paths(struct instructions *in)
+{
+	for (size_t i = 0; i < in->lines.n && !in->is_ended; i++) {
+		const struct dot_qmail_line *line = &in->lines.lines[i];
+		struct bytes                 path;
+
+		if ((line->kind == DOT_QMAIL_MBOX ||
+		        line->kind == DOT_QMAIL_MAILDIR) &&
+		    !beneath_path(line->text, in->given.home, &path))
+			instructions_mistake_in(
+			    in, line->number, "lies outside of the home");
+	}
+}
+
 static void
 check_addresses(struct instructions *in)
 {
@@ -71,6 +88,33 @@ count_bytes(struct instructions *in)
 	if (in->shared->n_bytes > SHARED_BYTES)
 		instructions_end(in, OUTCOME_DEFERRED, STATUS(4, 3, 0),
 		    "%.64s: too large for so many messages at once", in->file.name);
+}
+
+static bool
+has_forwards(const struct dot_qmail *lines)
+{
+	for (size_t i = 0; i < lines->n; i++)
+		if (lines->lines[i].kind == DOT_QMAIL_FORWARD)
+			return true;
+	return false;
+}
+
+/*
+ * Forwards are made faster than the queue stores them, and lie in memory until then: before
+ * anything is done, who finds too much of them waits. One alone may have any size.
+ */
+static void
+count_forward(struct instructions *in)
+{
+	uint64_t *all = &in->shared->n_forwarding;
+
+	if (!has_forwards(&in->lines))
+		return;
+	in->n_forwarding = in->given.size_bytes + in->content.len;
+	*all += in->n_forwarding;
+	if (*all > FORWARDING_BYTES && *all > in->n_forwarding)
+		instructions_end(in, OUTCOME_DEFERRED, STATUS(4, 3, 0),
+		    "%.64s: too much is being forwarded at once", in->file.name);
 }
 
 /* 0, or an errno. */
@@ -125,7 +169,11 @@ instructions_look(struct instructions *in)
 	if (!in->is_ended)
 		count_bytes(in);
 	if (!in->is_ended)
+		check_paths(in);
+	if (!in->is_ended)
 		check_addresses(in);
 	if (!in->is_ended)
 		check_loop(in);
+	if (!in->is_ended)
+		count_forward(in);
 }

@@ -6,10 +6,14 @@
 
 #include "base/buf.h"
 #include "base/printable.h"
+#include "base/utf8.h"
 
 enum { ADDRESS_BYTES = 512 }; /* cut when it is no such */
 
-/* "NAME: TEXT" with what may stand around it. */
+/*
+ * "NAME: TEXT" with what may stand around it. An address stays as it is, of any script: if it
+ * comes back it must be known again.
+ */
 static void
 make_line(char line[TRACE_LINE], const char *before, struct bytes text,
     const char *after)
@@ -17,7 +21,10 @@ make_line(char line[TRACE_LINE], const char *before, struct bytes text,
 	struct buf b = { .p = line, .cap = TRACE_LINE, .max = TRACE_LINE - 1 };
 
 	buf_add_string(&b, before);
-	printable_add(&b, text, ADDRESS_BYTES);
+	if (text.n <= ADDRESS_BYTES && utf8_is_plain(text))
+		buf_add_bytes(&b, text);
+	else
+		printable_add(&b, text, ADDRESS_BYTES);
 	buf_add_string(&b, after);
 	buf_string(&b);
 }

@@ -1,6 +1,6 @@
 /*
  * The lines that delivery puts above a message, and tells programs of: each with its line
- * end, printable, one line.
+ * end, one line, printable: in UTF-8 (RFC 6532) when the address is.
  */
 #ifndef AMPEL_DELIVER_TRACE_H
 #define AMPEL_DELIVER_TRACE_H

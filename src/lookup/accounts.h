@@ -16,10 +16,12 @@ struct process;
 
 struct account {
 	struct account *next;
-	struct process *process;   /* NULL: none is known */
-	bool            is_wanted; /* the supervisor was asked for one, */
-	uint64_t        wanted_at; /* when so many had come before */
-	size_t          n_open;    /* questions */
+	struct process *process;    /* NULL: none is known */
+	bool            is_wanted;  /* the supervisor was asked for one, */
+	uint64_t        wanted_at;  /* when so many had come before, */
+	bool            is_overdue; /* and its answer does not come */
+	bool            is_silent;  /* the last question had no answer */
+	size_t          n_open;     /* questions */
 	char            name[DIRECTORY_USER_MAX + 1];
 };
 

@@ -38,7 +38,7 @@ struct extensions {
 	void               (*want)(struct bytes user);
 	struct remembered    remembered;
 	struct accounts      accounts;
-	size_t               n_wanted; /* accounts */
+	size_t               n_wanted; /* accounts that are not overdue */
 	struct process      *first;
 	uint64_t             n_come;    /* processes, ever */
 	size_t               n_started; /* those that run because we wanted them */
@@ -70,6 +70,23 @@ static void
 try_later(struct question *question)
 {
 	end((struct extension_question *)question, EXTENSION_TRY_LATER);
+}
+
+/*
+ * A process whose user has stopped it is told of the account and never says so: the account
+ * goes on waiting, but not in the place of somebody else's.
+ */
+static void
+time_out(struct question *question)
+{
+	struct extension_question *q = (struct extension_question *)question;
+
+	if (q->account->is_wanted && !q->account->is_overdue) {
+		q->account->is_overdue = true;
+		q->extensions->n_wanted--;
+	}
+	q->account->is_silent = true;
+	try_later(question);
 }
 
 void
@@ -180,6 +197,7 @@ on_extension(struct peer *peer, struct bytes frame, int *fds, size_t n_fds,
 	/* it answers for those alone whom it serves */
 	if (q == NULL || q->process != process)
 		return true;
+	q->account->is_silent = false;
 	if (m.answer != EXTENSION_TRY_LATER &&
 	    msg_ask_extension_read(q->question.frame, &asked))
 		remembered_add(&x->remembered,
@@ -310,8 +328,9 @@ extensions_deliver_for(struct extensions *x, const struct msg_deliver_for *m)
 
 	if (account == NULL || !account->is_wanted)
 		return;
-	account->is_wanted = false;
-	x->n_wanted--;
+	if (!account->is_overdue)
+		x->n_wanted--;
+	account->is_wanted = account->is_overdue = account->is_silent = false;
 	if (m->result == WANT_READY)
 		account->process = find_process(x, m->serial);
 	count_started(x, account);
@@ -363,11 +382,13 @@ new_question(uint64_t number, const struct extension *extension)
 	return q;
 }
 
+/* Of whom is silent one question finds out whether he still is. */
 static bool
 has_room(const struct extensions *x, const struct account *account)
 {
-	return x->n_open < EXTENSIONS_OPEN_MAX &&
-	    account->n_open < EXTENSIONS_OPEN_ACCOUNT_MAX &&
+	size_t max = account->is_silent ? 1 : EXTENSIONS_OPEN_ACCOUNT_MAX;
+
+	return x->n_open < EXTENSIONS_OPEN_MAX && account->n_open < max &&
 	    is_within_reach(x, account);
 }
 
@@ -422,7 +443,7 @@ extensions_new(uv_loop_t *loop, uint64_t seed, void (*want)(struct bytes user))
 	}
 	x->loop = loop;
 	x->want = want;
-	question_ring_init(&x->ring, try_later);
+	question_ring_init(&x->ring, time_out);
 	uv_timer_init(loop, &x->timer);
 	x->timer.data = x;
 	return x;

@@ -5,7 +5,8 @@
  *
  * Whoever floods one account with guesses waits with those who write to it, nobody else:
  * questions are bounded for each account, and so is the number of processes that run, and of
- * those that are being started, because somebody guesses.
+ * those that are being started, because somebody guesses. A user may stop his process: one that
+ * leaves a question without an answer has no more than one at a time.
  */
 #ifndef AMPEL_LOOKUP_EXTENSIONS_H
 #define AMPEL_LOOKUP_EXTENSIONS_H

@@ -1,6 +1,8 @@
 #include "proto/qmail_control.h"
 
+#include "base/buf.h"
 #include "base/number.h"
+#include "mail/address.h"
 
 enum { DOMAIN_MAX = 255 };
 
@@ -96,16 +98,41 @@ qmail_control_has_domain(
 	return is_in_db(more, domain);
 }
 
-bool
-qmail_control_is_bad_sender(struct bytes badmailfrom, struct bytes reverse_path)
+static bool
+is_listed(struct bytes badmailfrom, struct bytes address)
 {
-	size_t       at = bytes_find_last(reverse_path, '@');
-	struct bytes domain = bytes_from(reverse_path, at);
+	struct bytes domain = bytes_from(address, bytes_find_last(address, '@'));
 	struct bytes entry;
 
 	while (qmail_control_next(&badmailfrom, &entry, NULL))
-		if (bytes_equal_nocase(entry, reverse_path) ||
+		if (bytes_equal_nocase(entry, address) ||
 		    bytes_equal_nocase(entry, domain))
 			return true;
 	return false;
+}
+
+/* As the list has it: without quoting, which qmail takes off. */
+static bool
+is_plainly_listed(struct bytes badmailfrom, struct bytes reverse_path)
+{
+	struct address address;
+	struct buf     plain;
+	bool           is_bad;
+
+	if (!address_parse_utf8(reverse_path, &address))
+		return false;
+	buf_init(&plain, ADDRESS_MAX + ADDRESS_DOMAIN_MAX);
+	address_add_plain_local(&plain, &address);
+	buf_add_char(&plain, '@');
+	address_add_canonical_domain(&plain, &address);
+	is_bad = is_listed(badmailfrom, buf_bytes(&plain));
+	buf_finish(&plain);
+	return is_bad;
+}
+
+bool
+qmail_control_is_bad_sender(struct bytes badmailfrom, struct bytes reverse_path)
+{
+	return is_listed(badmailfrom, reverse_path) ||
+	    is_plainly_listed(badmailfrom, reverse_path);
 }

@@ -30,7 +30,10 @@ bool qmail_control_pair(
  */
 bool qmail_control_has_domain(
     struct bytes rcpthosts, const struct constant_db *more, struct bytes domain);
-/* badmailfrom: the address itself, or "@domain". Without case. */
+/*
+ * badmailfrom: the address itself, or "@domain". Without case, and however the reverse-path is
+ * quoted.
+ */
 bool qmail_control_is_bad_sender(struct bytes badmailfrom, struct bytes reverse_path);
 
 #endif

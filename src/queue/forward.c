@@ -179,6 +179,25 @@ forward_read(const struct msg_outcome *m, int *fds, size_t n_fds,
 
 /* --- what becomes of it --- */
 
+/*
+ * RFC 3461 section 5.2.7.2: whoever asked not to be told of failures is not told of those
+ * behind us either. Of success he has been told, when the forward is stored.
+ */
+static void
+pass_on_notify(struct envelope *e, const struct store_lease *from)
+{
+	uint8_t notify = from->notify & (NOTIFY_FAILURE | NOTIFY_DELAY);
+
+	/* another reverse-path is that of a list, section 5.2.7.3 */
+	if (!bytes_equal(e->reverse_path, from->reverse_path))
+		return;
+	e->ret = from->ret;
+	if (from->notify != NOTIFY_UNSET && notify == 0)
+		notify = NOTIFY_NEVER;
+	for (size_t i = 0; i < e->n_recipients; i++)
+		e->recipients[i].notify = notify;
+}
+
 void
 forward_complete(
     struct forward *f, const struct store_lease *from, uint64_t now_ms)
@@ -186,6 +205,7 @@ forward_complete(
 	struct envelope *e = &f->envelope;
 
 	e->arrival_ms = now_ms;
+	pass_on_notify(e, from);
 	e->envid = BYTES("");
 	e->body = from->body;
 	e->smtputf8 |= from->smtputf8;

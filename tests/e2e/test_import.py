@@ -324,6 +324,24 @@ def test_assign(site):
     assert f'assign = "{site.conf.parent}/assign"' in site.settings()
 
 
+def test_assign_that_check_would_refuse(site):
+    """Each line is left out, so that the rest is taken."""
+    bad = [
+        "=a::1001:1001:/nowhere:::",
+        "=b:jo/joe:1001:1001:/nowhere:::",
+        "=c:jo:1001:1001:/nowhere:/:::",
+        "=d:jo:1001:1001:/nowhere:-:x/y:",
+        f"=e:jo:1001:1001:/{'h' * 1100}:::",
+    ]
+    site.write({**ME, "users/assign": "\n".join([*bad, "=jo:jo:1001:1001:/nowhere:::", ".", ""])})
+    said = site.imported()
+    for line, row in enumerate(bad, 1):
+        key = row.partition(":")[0]
+        assert any(text.startswith(f'users/assign:{line}: "{key}" ') and text.endswith(": left out") for text in said), key
+    assert site.beside("assign") == "=jo:jo:1001:1001:/nowhere:::\n.\n"
+    site.check()
+
+
 def test_assign_without_its_cdb(site):
     site.write({**ME, "users/assign": "=jo:jo:1001:1001:/nowhere:::\n"})
     assert site.imported() == [
@@ -588,6 +606,29 @@ def test_nothing_is_overwritten(site, name):
     assert [p.name for p in site.conf.parent.iterdir()] == [name]
     site.imported("--force")
     assert path.read_text() != "mine\n"
+
+
+@pytest.mark.parametrize(
+    "name, beside, text",
+    [
+        ("control/virtualdomains", "virtualdomains", "v.example:jo\n.v.example\n"),
+        ("users/assign", "assign", "=jo:jo:1001:1001:/nowhere:::\n=root:root:0:0:/root:::\n.\n"),
+        ("tcp.smtp", "rules", ":allow,FOO=1\n127.:allow\n"),
+    ],
+)
+def test_nothing_of_qmails_is_changed(site, name, beside, text):
+    """Not with --force either, by a link or in its own folder."""
+    site.write({**ME, name: text})
+    site.conf.with_name(beside).symlink_to(site.qmail / name)
+    done = site.run("--force")
+    assert (done.returncode, done.stdout) == (73, "")
+    assert done.stderr == f"ampel: {site.conf.with_name(beside)}: is a file of qmail's, which is not changed\n"
+    assert (site.qmail / name).read_text() == text
+    assert not site.conf.exists()
+    if name.startswith("control/"):
+        site.conf = site.qmail / "control" / "ampel.conf"
+        assert site.run("--force").returncode == 73
+        assert (site.qmail / name).read_text() == text
 
 
 @pytest.mark.parametrize("text", [None, "", "\n", "a b\n", "[1.2.3.4]\n"])

@@ -139,7 +139,7 @@ def test_address_literal(remote, mx):
 
 def test_large_body(remote, mx):
     server = mx()
-    r = remote(server.route())
+    r = remote(server.route(), remote_timeout="20s")
     text = "Subject: large\n\n" + "".join(f"{n} ....\n.\n" for n in range(300_000))
     check(r.outcome(r.send("ann@far.example", text=text)), DELIVERED)
     assert server.taken[0].data == text.replace("\n", "\r\n").encode()

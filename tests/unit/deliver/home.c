@@ -89,6 +89,9 @@ test_found(void **state)
 	put(".qmail", "./joe/\n", 0600);
 	put(".qmail-list", "./list/\n", 0644);
 	put(".qmail-list-default", "./lists/\n", 0600);
+	/* its name ends so, whatever it was found by */
+	expect_content("-", "list-Default", ".qmail-list-default", "Default",
+	    "./lists/\n");
 	expect_content("", "", ".qmail", NULL, "./joe/\n");
 	expect_content("-", "List", ".qmail-list", NULL, "./list/\n");
 	expect_content("-", "list-Ann.B", ".qmail-list-default", "Ann.B",

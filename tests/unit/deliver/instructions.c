@@ -147,9 +147,10 @@ id_of(uint8_t number)
 	return id_make(born_ms, (const uint8_t[ID_RANDOM]){ number });
 }
 
+/* Takes the body. */
 static void
-send_message(uint8_t number, struct bytes message, const char *reverse_path,
-    const char *dash, const char *ext)
+send_body(uint8_t number, int body, uint64_t size_bytes,
+    const char *reverse_path, const char *dash, const char *ext)
 {
 	struct id          id = id_of(number);
 	char               local[256], address[512];
@@ -164,10 +165,9 @@ send_message(uint8_t number, struct bytes message, const char *reverse_path,
 		.extension = bytes_of(ext),
 		.reverse_path = bytes_of(reverse_path),
 		.colour = COLOUR_GREEN,
-		.size = message.n,
+		.size = size_bytes,
 	};
 	struct buf b;
-	int        fd = memfile_of("body", message);
 
 	snprintf(local, sizeof local, "joe%s%s", dash, ext);
 	snprintf(address, sizeof address, "%s@x.example", ext[0] ? ext : "joe");
@@ -175,9 +175,17 @@ send_message(uint8_t number, struct bytes message, const char *reverse_path,
 	m.address = bytes_of(address);
 	buf_init(&b, FRAME_MAX);
 	msg_deliver_add(&b, &m);
-	assert_true(peer_send_blocking(queue, buf_bytes(&b), &fd, 1));
+	assert_true(peer_send_blocking(queue, buf_bytes(&b), &body, 1));
 	buf_finish(&b);
-	close(fd);
+	close(body);
+}
+
+static void
+send_message(uint8_t number, struct bytes message, const char *reverse_path,
+    const char *dash, const char *ext)
+{
+	send_body(number, memfile_of("body", message), message.n, reverse_path,
+	    dash, ext);
 }
 
 static struct answer
@@ -431,6 +439,30 @@ test_loop(void **state)
 	assert_int_equal(count("."), 1);
 }
 
+/* What a forward says must be known again when it comes back. */
+static void
+test_loop_of_any_name(void **state)
+{
+	static const char *const targets[] = { "bob@y.example", NULL };
+	static const char *const names[] = { "j\xc3\xbcrgen", "a  b" };
+
+	(void)state;
+	put(".qmail-default", "&bob@y.example\n", 0600);
+	for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct answer a = deliver("-", names[i]);
+		char          content[256];
+
+		snprintf(content, sizeof content,
+		    "Delivered-To: joe-%s@x.example\n" MESSAGE, names[i]);
+		expect_forward(&a, "ann@far.example", content, targets);
+		send_message((uint8_t)(210 + i), bytes_of(content), "ann@far.example", "-",
+		    names[i]);
+		a = receive_answer((uint8_t)(210 + i));
+		expect(&a, OUTCOME_FAILED, STATUS(5, 4, 6),
+		    "mail loop: it was delivered to this address before");
+	}
+}
+
 static void
 test_distrust(void **state)
 {
@@ -451,6 +483,25 @@ test_distrust(void **state)
 	expect(&a, OUTCOME_DEFERRED, STATUS(4, 3, 5),
 	    "the home folder may be written by its group or others");
 	assert_int_equal(count("."), 0);
+}
+
+/* What can be seen before, is: nothing is done again and again because of it. */
+static void
+test_outside(void **state)
+{
+	static const char *const lines[] = { "/dev/null", "/etc/", "/" };
+	struct answer a;
+	char          content[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		snprintf(content, sizeof content, "|echo x >x\n%s\n", lines[i]);
+		put(".qmail-o", content, 0600);
+		a = deliver("-", "o");
+		expect(&a, OUTCOME_DEFERRED, STATUS(4, 3, 5),
+		    ".qmail-o, line 2: lies outside of the home");
+		assert_int_equal(count("."), 0);
+	}
 }
 
 /* --- in time --- */
@@ -591,6 +642,40 @@ test_large_files(void **state)
 	assert_int_equal(a.m.kind, OUTCOME_DELIVERED);
 }
 
+static struct answer
+forward_large(uint8_t number)
+{
+	enum { LARGE = 140 * 1024 * 1024 };
+	int body = memfile_new("body"); /* a hole: only the forward needs memory */
+
+	assert_int_equal(pwrite(body, "\n", 1, 0), 1);
+	assert_int_equal(ftruncate(body, LARGE), 0);
+	assert_int_equal(memfile_seal(body), 0);
+	send_body(number, body, LARGE, "ann@far.example", "-", "f");
+	return receive_answer(number);
+}
+
+/* Until the queue has stored them they lie in memory. */
+static void
+test_large_forwards(void **state)
+{
+	struct answer a;
+
+	(void)state;
+	put(".qmail-f", "|echo x >>x\n&bob@y.example\n", 0600);
+	a = forward_large(1);
+	assert_int_equal(a.m.kind, OUTCOME_DELIVERED);
+	close(a.forward);
+	a = forward_large(2);
+	expect(&a, OUTCOME_DEFERRED, STATUS(4, 3, 0),
+	    ".qmail-f: too much is being forwarded at once");
+	expect_content("x", "x\n");
+	send_finished(1);
+	a = forward_large(3);
+	assert_int_equal(a.m.kind, OUTCOME_DELIVERED);
+	close(a.forward);
+}
+
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -603,12 +688,15 @@ main(void)
 		IN_HOME(test_environment),
 		IN_HOME(test_forwards),
 		IN_HOME(test_loop),
+		IN_HOME(test_loop_of_any_name),
 		IN_HOME(test_distrust),
+		IN_HOME(test_outside),
 		IN_HOME(test_beside),
 		IN_HOME(test_given_up),
 		IN_HOME(test_lock),
 		IN_HOME(test_again),
 		IN_HOME(test_large_files),
+		IN_HOME(test_large_forwards),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

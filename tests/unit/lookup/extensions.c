@@ -549,14 +549,12 @@ on_wake(uv_timer_t *timer)
 	uv_close((uv_handle_t *)timer, NULL);
 }
 
+/* Questions become overdue. */
 static void
-a_process_that_says_nothing_is_try_later(void **state)
+wait_in_vain(void)
 {
-	struct told *told = ask(0, "joe", "list");
-	uv_timer_t   timer;
+	uv_timer_t timer;
 
-	(void)state;
-	serve("joe", 1);
 	now_ms += EXTENSIONS_TIMEOUT_MS + 1;
 	/* long enough for one look at the clock */
 	uv_timer_init(&w.loop, &timer);
@@ -564,7 +562,62 @@ a_process_that_says_nothing_is_try_later(void **state)
 	while (uv_is_active((uv_handle_t *)&timer))
 		uv_run(&w.loop, UV_RUN_ONCE);
 	turn(); /* it is closed */
+}
+
+static void
+a_process_that_says_nothing_is_try_later(void **state)
+{
+	struct told *told = ask(0, "joe", "list");
+
+	(void)state;
+	serve("joe", 1);
+	wait_in_vain();
 	assert_told(told, EXTENSION_TRY_LATER);
+}
+
+/* A stopped process has one question at a time, not as many as there may be. */
+static void
+a_silent_process_has_one_question_at_a_time(void **state)
+{
+	(void)state;
+	ask(0, "joe", "list");
+	serve("joe", 1);
+	receive(1, "joe", "list");
+	wait_in_vain();
+	assert_non_null(ask(1, "joe", "second")->question);
+	assert_null(ask(2, "joe", "third")->question);
+	answer(1, receive(1, "joe", "second"), EXTENSION_YES);
+	assert_told(&w.told[1], EXTENSION_YES);
+	assert_non_null(ask(3, "joe", "fourth")->question);
+	assert_non_null(ask(4, "joe", "fifth")->question);
+}
+
+/* One uid may have many accounts, and stop the process that all of them wait for. */
+static void
+accounts_that_wait_in_vain_leave_room_for_others(void **state)
+{
+	char   user[16];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < EXTENSIONS_WANTED_MAX; i++) {
+		snprintf(user, sizeof user, "user%zu", i);
+		ask(i, user, "list");
+	}
+	wait_in_vain();
+	assert_told(&w.told[0], EXTENSION_TRY_LATER);
+	/* asked once more they take nobody's place, and the supervisor is not asked again */
+	assert_non_null(ask(i, "user0", "again")->question);
+	assert_int_equal(w.n_wants, EXTENSIONS_WANTED_MAX);
+	ask(i + 1, "joe", "list");
+	assert_string_equal(w.wanted, "joe");
+	serve("joe", 1);
+	answer(1, receive(1, "joe", "list"), EXTENSION_YES);
+	assert_told(&w.told[i + 1], EXTENSION_YES);
+	/* when the process goes on, so do they */
+	serve("user0", 2);
+	answer(2, receive(2, "user0", "again"), EXTENSION_NO);
+	assert_told(&w.told[i], EXTENSION_NO);
 }
 
 /*
@@ -607,6 +660,8 @@ main(void)
 		TEST(questions_are_bounded),
 		TEST(names_are_checked),
 		TEST(a_process_that_says_nothing_is_try_later),
+		TEST(a_silent_process_has_one_question_at_a_time),
+		TEST(accounts_that_wait_in_vain_leave_room_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, prepare, NULL);

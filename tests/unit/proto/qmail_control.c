@@ -186,7 +186,7 @@ static void
 test_bad_sender(void **state)
 {
 	static const char badmailfrom[] =
-	    "spam@example.com\n@Bad.example \n# @fine.example\n\"a@b\"@c.example\n";
+	    "spam@example.com\n@Bad.example \n# @fine.example\n\"a@b\"@c.example\na b@d.example\n";
 	static const struct {
 		const char *reverse_path;
 		bool        is_bad;
@@ -198,6 +198,10 @@ test_bad_sender(void **state)
 		{ "any@sub.bad.example", false },
 		{ "any@fine.example", false },
 		{ "\"a@b\"@c.example", true },
+		/* other ways to write the same address */
+		{ "\"spam\"@example.com", true },
+		{ "\"sp\\am\"@example.com", true },
+		{ "\"a b\"@d.example", true },
 		{ "\"@bad.example\"@fine.example", false },
 		{ "bad.example", false },
 		{ "", false },

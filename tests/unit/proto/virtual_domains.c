@@ -31,8 +31,8 @@ test_lines(void **state)
 	static const char text[] =
 	    "# comment\n"
 	    "\n"
-	    "one.example:joe \t\n"
-	    "One.Example:ann\n"
+	    "one.example:ann\n"
+	    "One.Example:joe \t\n"
 	    "a@two.example:joe-a\n"
 	    ".two.example:with:colon\n"
 	    "no.one.example:\n"

@@ -122,6 +122,51 @@ a_good_one(void **state)
 	}
 }
 
+/* Who sent it hears of the forward only what he asked to hear of his own recipient. */
+static void
+a_sender_is_told_what_he_asked_for(void **state)
+{
+	static const struct {
+		const char *path; /* of the forward */
+		uint8_t     asked, goes_on;
+	} rows[] = {
+		{ "ann@far.example", NOTIFY_UNSET, NOTIFY_UNSET },
+		{ "ann@far.example", NOTIFY_NEVER, NOTIFY_NEVER },
+		{ "ann@far.example", NOTIFY_SUCCESS, NOTIFY_NEVER },
+		{ "ann@far.example", NOTIFY_SUCCESS | NOTIFY_FAILURE,
+		    NOTIFY_FAILURE },
+		{ "ann@far.example", NOTIFY_FAILURE | NOTIFY_DELAY,
+		    NOTIFY_FAILURE | NOTIFY_DELAY },
+		/* a list's owner is somebody else */
+		{ "list-owner@here.example", NOTIFY_NEVER, NOTIFY_UNSET },
+	};
+	struct id id = id_make(NOW_MS, random_bits);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct store_lease from = {
+			.reverse_path = BYTES("ann@far.example"),
+			.notify = rows[i].asked,
+			.ret = RET_HDRS,
+		};
+		struct brought  b = good(&id, two);
+		struct forward *f;
+		bool            is_his;
+
+		b.m.forward_path = bytes_of(rows[i].path);
+		is_his = bytes_equal(b.m.forward_path, from.reverse_path);
+		assert_int_equal(read_and_finish(&b, &f), FORWARD_READ);
+		forward_complete(f, &from, NOW_MS);
+		for (size_t at = 0; at < 2; at++)
+			assert_int_equal(f->envelope.recipients[at].notify,
+			    rows[i].goes_on);
+		assert_int_equal(
+		    f->envelope.ret, is_his ? RET_HDRS : RET_UNSET);
+		forward_free(f);
+		buf_finish(&b.targets);
+	}
+}
+
 static void
 most_outcomes_have_none(void **state)
 {
@@ -381,6 +426,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_one),
+		cmocka_unit_test(a_sender_is_told_what_he_asked_for),
 		cmocka_unit_test(most_outcomes_have_none),
 		cmocka_unit_test(addresses_are_looked_at),
 		cmocka_unit_test(reverse_paths_are_looked_at),
