@@ -9,6 +9,7 @@ import signal
 import smtplib
 import threading
 import time
+from pathlib import Path
 
 import processes
 import pytest
@@ -203,7 +204,9 @@ def test_an_account_moves_while_its_mail_comes(server):
 
     give(jim.pw_dir)
     time.sleep(1.5)
+    before = len(list(Path(jim.pw_dir).glob("Maildir/new/*")))
     send()
+    assert wait_until(lambda: len(list(Path(jim.pw_dir).glob("Maildir/new/*"))) > before)
     give(second)
     end = time.monotonic() + 75
     while not (arrived.exists() and list(arrived.iterdir())):
