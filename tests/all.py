@@ -21,7 +21,7 @@ LOGS = ROOT / "build" / "test-logs"
 FUZZ_SECONDS = 5
 LOG_TAIL = 60
 # With the fuzzers, which need the same objects.
-SANITIZERS = ["-Dwerror=true", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
+SANITIZERS = ["-Dwerror=true", "-Doptimization=1", "-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 
 
 class Tally:
@@ -132,7 +132,7 @@ def configure_and_compile(tally, folder, options, env=None):
     if code != 0:
         tally.add(name, 0, [("meson", "")], log=log)
         return False
-    return one(tally, name, ["ninja", "-C", folder], 600)
+    return one(tally, name, ["ninja", "-C", folder], 800)
 
 
 def unit_tests(tally, folder):

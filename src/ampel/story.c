@@ -40,6 +40,7 @@ static const struct sentence sentences[] = {
 	{ "delivered", { { "delivered ", "rcpt" }, ATTEMPT } },
 	{ "deferred", { { "will be tried again: ", "rcpt" }, ATTEMPT } },
 	{ "failed", { { "failed for good: ", "rcpt" }, ATTEMPT } },
+	{ "cut-off", { { "cut off, and will be tried again: ", "rcpt" }, ATTEMPT } },
 	{ "held", { { "held: ", "rcpt" }, ATTEMPT } },
 	{ "expanded", { { "became others: ", "rcpt" }, ATTEMPT } },
 	{ "forward", { { "went on from ", "rcpt" }, { ", as message ", "new" },

@@ -9,16 +9,15 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/printable.h"
 #include "deliver/delivered_to.h"
 #include "deliver/message.h"
+#include "deliver/trace.h"
 #include "io/file.h"
 #include "proto/maildir_name.h"
 
 enum {
 	HEAD_MAX = 2 * 1024,      /* Return-Path and Delivered-To */
 	PIECE_BYTES = 64 * 1024,
-	PATH_BYTES = 512,         /* of an address, cut when it is no such */
 	HOST_BYTES = 128,         /* NAME_MAX must hold it and the sizes */
 };
 
@@ -70,9 +69,9 @@ static void
 add_head(struct buf *b, const struct delivery *d)
 {
 	buf_add_string(b, "Return-Path: <");
-	printable_add(b, d->reverse_path, PATH_BYTES);
+	trace_add_address(b, d->reverse_path);
 	buf_add_string(b, ">\nDelivered-To: ");
-	printable_add(b, d->address, PATH_BYTES);
+	trace_add_address(b, d->address);
 	buf_add_char(b, '\n');
 }
 

@@ -10,10 +10,16 @@
 
 enum { ADDRESS_BYTES = 512 }; /* cut when it is no such */
 
-/*
- * "NAME: TEXT" with what may stand around it. An address stays as it is, of any script: if it
- * comes back it must be known again.
- */
+void
+trace_add_address(struct buf *b, struct bytes address)
+{
+	if (address.n <= ADDRESS_BYTES && utf8_is_plain(address))
+		buf_add_bytes(b, address);
+	else
+		printable_add(b, address, ADDRESS_BYTES);
+}
+
+/* "NAME: TEXT" with what may stand around it. */
 static void
 make_line(char line[TRACE_LINE], const char *before, struct bytes text,
     const char *after)
@@ -21,10 +27,7 @@ make_line(char line[TRACE_LINE], const char *before, struct bytes text,
 	struct buf b = { .p = line, .cap = TRACE_LINE, .max = TRACE_LINE - 1 };
 
 	buf_add_string(&b, before);
-	if (text.n <= ADDRESS_BYTES && utf8_is_plain(text))
-		buf_add_bytes(&b, text);
-	else
-		printable_add(&b, text, ADDRESS_BYTES);
+	trace_add_address(&b, text);
 	buf_add_string(&b, after);
 	buf_string(&b);
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 
 enum { TRACE_LINE = 640 };
@@ -16,6 +17,12 @@ struct trace {
 	char return_path[TRACE_LINE];  /* "Return-Path: <ann@far.example>" */
 	char delivered_to[TRACE_LINE]; /* "Delivered-To: joe-list@example.org" */
 };
+
+/*
+ * An address as it stands in them: as it is, of any script, since it must be known again if it
+ * comes back. What is none is cut, and made printable.
+ */
+void trace_add_address(struct buf *b, struct bytes address);
 
 void trace_make(struct trace *t, struct bytes reverse_path,
     struct bytes recipient, uint64_t now_ms);

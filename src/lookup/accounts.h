@@ -17,6 +17,7 @@ struct process;
 struct account {
 	struct account *next;
 	struct process *process;    /* NULL: none is known */
+	uint64_t        known_ms;   /* since when it is */
 	bool            is_wanted;  /* the supervisor was asked for one, */
 	uint64_t        wanted_at;  /* when so many had come before, */
 	bool            is_overdue; /* and its answer does not come */

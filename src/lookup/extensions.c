@@ -11,7 +11,10 @@
 #include "lookup/accounts.h"
 #include "service/question.h"
 
-enum { TICK_MS = 1000 };
+enum {
+	TICK_MS = 1000,
+	KNOWN_MS = 60 * 1000, /* then an account may have got another home, or uid */
+};
 
 struct process {
 	struct process    *next;
@@ -333,6 +336,7 @@ extensions_deliver_for(struct extensions *x, const struct msg_deliver_for *m)
 	account->is_wanted = account->is_overdue = account->is_silent = false;
 	if (m->result == WANT_READY)
 		account->process = find_process(x, m->serial);
+	account->known_ms = clock_monotonic_ms();
 	count_started(x, account);
 	if (m->result == WANT_NO_USER && account->n_open > 0) {
 		end_without_user(x, account);
@@ -401,6 +405,9 @@ extensions_ask(struct extensions *x, const struct extension *extension,
 
 	if (account == NULL)
 		return NULL;
+	if (account->n_open == 0 &&
+	    clock_monotonic_ms() - account->known_ms >= KNOWN_MS)
+		account->process = NULL;
 	if (has_room(x, account))
 		q = new_question(question_number(&x->ring), extension);
 	if (q == NULL) {

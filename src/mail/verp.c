@@ -62,12 +62,22 @@ add_local(struct buf *b, struct bytes plain)
 	buf_add_char(b, '"');
 }
 
+/* How long it is: an address literal may hold another '@'. */
+static size_t
+local_length(struct bytes text)
+{
+	struct address address;
+
+	return address_parse_utf8(text, &address) ? address.local.n
+	                                          : bytes_find_last(text, '@');
+}
+
 void
 verp_add_for(struct buf *b, struct bytes reverse_path, struct bytes recipient)
 {
 	struct bytes base = verp_base(reverse_path);
-	size_t       at = bytes_find_last(base, '@');
-	size_t       recipient_at = bytes_find_last(recipient, '@');
+	size_t       at = local_length(base);
+	size_t       recipient_at = local_length(recipient);
 	struct buf   local;
 
 	if (base.n == reverse_path.n) {

@@ -288,7 +288,7 @@ assign_read(struct assign *a, struct bytes content, struct arena *arena,
 	if (constant_db_open(&a->db, content))
 		read_db(a, arena, mistakes);
 	else
-		mistakes_add(mistakes, arena, 0, "is too large for a cdb");
+		mistakes_add(mistakes, arena, 0, "is no whole cdb");
 }
 
 void

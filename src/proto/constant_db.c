@@ -2,9 +2,14 @@
 
 #include <cdb.h>
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 
-enum { HEAD = 256 * 8 }; /* where the 256 tables lie, and how long they are */
+enum {
+	HEAD = 256 * 8, /* where the 256 tables lie, and how many slots they have */
+	TABLE = 8,      /* bytes of one of both */
+	SLOT = 8,
+};
 
 /* Until then, records; behind them, tables. Cut to what is there, as libcdb does. */
 static unsigned
@@ -35,11 +40,27 @@ constant_db_is(struct bytes content)
 	return content.n >= HEAD && memchr(content.p, '\0', HEAD) != NULL;
 }
 
+/* They come last: from a file that was cut, or is still being written, some are missing. */
+static bool
+has_its_tables(struct bytes content)
+{
+	const unsigned char *head = (const unsigned char *)content.p;
+
+	for (size_t i = 0; i < HEAD; i += TABLE) {
+		uint64_t at = cdb_unpack(head + i);
+		uint64_t slots = cdb_unpack(head + i + TABLE / 2);
+
+		if (slots > 0 && at + slots * SLOT > content.n)
+			return false;
+	}
+	return true;
+}
+
 bool
 constant_db_open(struct constant_db *db, struct bytes content)
 {
 	*db = (struct constant_db){ .content = content };
-	if (content.n < HEAD || content.n > UINT_MAX)
+	if (content.n < HEAD || content.n > UINT_MAX || !has_its_tables(content))
 		db->content = (struct bytes){ NULL, 0 };
 	return db->content.n > 0;
 }

@@ -17,7 +17,7 @@ struct constant_db {
 
 /* Whether a file holds one rather than text: it has a head, with a NUL in it. */
 bool constant_db_is(struct bytes content);
-/* False: it is none, or it is too large. */
+/* False: it is none or not all of one, or it is too large. */
 bool constant_db_open(struct constant_db *db, struct bytes content);
 /* The first record of that key. The view lies in the content. */
 bool constant_db_find(

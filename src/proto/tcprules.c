@@ -51,7 +51,7 @@ read_db(struct tcprules *r, struct bytes content, struct arena *arena,
 
 	r->is_db = true;
 	if (!constant_db_open(&r->db, content)) {
-		mistakes_add(mistakes, arena, 0, "this is no cdb of tcprules");
+		mistakes_add(mistakes, arena, 0, "this is no whole cdb of tcprules");
 		return;
 	}
 	while (constant_db_next(&r->db, &at, &key, &data)) {

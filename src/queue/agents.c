@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "io/clock.h"
 #include "io/log.h"
 #include "queue/landing.h"
 #include "queue/schedule_inside.h"
@@ -63,6 +64,7 @@ agents_deliver_for(struct agents *a, const struct msg_deliver_for *m)
 		return;
 	u->is_asked = false;
 	u->agent = m->result == WANT_READY ? find(a, m->serial) : NULL;
+	u->known_ms = clock_monotonic_ms();
 	while ((f = flight_ring_first(&u->waiting)) != NULL) {
 		flight_ring_leave(f);
 		if (u->agent)
@@ -99,6 +101,12 @@ want_agent(struct user *u)
 	buf_finish(&frame);
 }
 
+static bool
+is_known(const struct user *u)
+{
+	return u->agent && clock_monotonic_ms() - u->known_ms < USERS_KNOWN_MS;
+}
+
 bool
 agents_deliver(struct agents *a, struct flight *f)
 {
@@ -106,7 +114,7 @@ agents_deliver(struct agents *a, struct flight *f)
 
 	if (u == NULL)
 		return false;
-	if (u->agent) {
+	if (is_known(u)) {
 		agent_deliver(u->agent, f);
 		return true;
 	}

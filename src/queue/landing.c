@@ -254,6 +254,18 @@ landing_try_soon(struct flight *f, struct bytes why)
 /* --- as if it had never been out --- */
 
 static void
+log_cut_off(const struct flight *f)
+{
+	struct event e = event_begin("cut-off", &f->lease.id);
+
+	event_path(&e, "rcpt", f->lease.address);
+	if (f->user[0])
+		event_text(&e, "user", bytes_of(f->user));
+	event_number(&e, "ms", clock_monotonic_ms() - f->begun_ms);
+	event_end(&e);
+}
+
+static void
 on_released(struct desk_request *r)
 {
 	struct flight   *f = r->context;
@@ -272,6 +284,8 @@ landing_release(struct flight *f, bool attempted)
 {
 	struct desk_request *r = &f->request;
 
+	if (attempted)
+		log_cut_off(f);
 	f->agent = NULL;
 	f->state = FLIGHT_FINISHING;
 	flight_ring_leave(f);

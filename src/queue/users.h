@@ -6,6 +6,7 @@
 #define AMPEL_QUEUE_USERS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "queue/flight.h"
@@ -14,11 +15,16 @@ struct user {
 	struct user  *next;
 	char          name[DIRECTORY_USER_MAX + 1];
 	struct agent *agent;    /* NULL: none is known */
+	uint64_t      known_ms; /* since when it is */
 	bool          is_asked; /* the supervisor was */
 	struct flight waiting;  /* ring */
 };
 
-enum { USERS_BUCKETS = 256 };
+enum {
+	USERS_BUCKETS = 256,
+	/* Then the supervisor is asked once more: he may have got another home, or uid. */
+	USERS_KNOWN_MS = 60 * 1000,
+};
 
 struct users {
 	struct user *buckets[USERS_BUCKETS];

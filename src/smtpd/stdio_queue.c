@@ -20,6 +20,7 @@
 enum {
 	KILLED_MS = 1000, /* who was killed ends soon, or is another user and stays */
 	TEXT_FD = QMAIL_QUEUE_TEXT_FD,
+	READS_AT_ONCE = 16,
 };
 
 /* As they are installed, wherever that is. */
@@ -137,19 +138,28 @@ start(struct run *r, const struct stdio_queue *q, char *path, int message,
 
 /* --- its end --- */
 
-/* What fits is kept; all of it is read. */
+static void
+keep_text(struct stdio_queue_end *end, const char *p, size_t n)
+{
+	size_t room = sizeof end->text - end->text_bytes;
+
+	if (n > room)
+		n = room;
+	memcpy(end->text + end->text_bytes, p, n);
+	end->text_bytes += n;
+}
+
+/* As far as it is there; who never stops is not followed for ever. */
 static void
 read_text(struct run *r)
 {
 	char    piece[QMAIL_QUEUE_TEXT_MAX];
-	ssize_t n;
+	ssize_t n = 1;
 
-	while ((n = read(r->text, piece, sizeof piece)) > 0) {
-		size_t room = sizeof r->end.text - r->end.text_bytes;
-		size_t kept = (size_t)n < room ? (size_t)n : room;
-
-		memcpy(r->end.text + r->end.text_bytes, piece, kept);
-		r->end.text_bytes += kept;
+	for (int i = 0; i < READS_AT_ONCE && n > 0; i++) {
+		n = read(r->text, piece, sizeof piece);
+		if (n > 0)
+			keep_text(&r->end, piece, (size_t)n);
 	}
 	if (n == 0) {
 		close(r->text);

@@ -194,8 +194,8 @@ pump(struct stdio_session *s)
 			flush(s);
 			break;
 		case SMTP_MORE:
-			flush(s);
-			read_input(s);
+			if (flush(s))
+				read_input(s);
 			break;
 		case SMTP_HANDSHAKE: /* never: STARTTLS is not offered */
 		case SMTP_WAIT:      /* never: answers come at once */

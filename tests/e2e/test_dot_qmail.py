@@ -388,6 +388,10 @@ def test_stop_waits_and_zap_does_not(joe):
     message, pids = run_forever(joe, "zapped")
     joe.server.must("zap", "send")
     assert all(map(is_gone, pids))
+    address = f"<{joe.address('zapped')}>"
+    joe.server.wait_for_log(f"id={message}", "ev=cut-off", f"rcpt={address} user={JOE}")
+    story = joe.server.must("why", message, "--log", joe.server.log_path)
+    assert f"cut off, and will be tried again: {address}, to user {JOE}" in story
     joe.qmail("zapped", "./Mailbox\n")
     joe.server.must("start", "send")
     joe.server.wait_for_log(f"id={message}", "ev=delivered")

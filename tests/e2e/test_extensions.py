@@ -9,6 +9,7 @@ import signal
 import smtplib
 import threading
 import time
+from pathlib import Path
 
 import processes
 import pytest
@@ -182,3 +183,33 @@ def test_deliveries_are_stopped(server):
     assert codes(server, JIM, f"{JIM}-stopped-1") == [250, 451]
     server.must("start", "send")
     assert wait_until(lambda: codes(server, f"{JIM}-stopped-2") == [250])
+
+
+@pytest.mark.skipif("AMPEL_SLOW" not in os.environ, reason="takes a minute: AMPEL_SLOW=1")
+def test_an_account_moves_while_its_mail_comes(server):
+    """Its process never gets idle; a minute after the file has changed it knows the new home."""
+    jim = pwd.getpwnam(JIM)
+    assign, second = server.folder / "assign", server.folder / "second"
+    others = assign.read_text()
+    arrived = second / "Maildir" / "new"
+
+    def give(home):
+        new = assign.with_suffix(".new")
+        new.write_text(f"=moved:{JIM}:{jim.pw_uid}:{jim.pw_gid}:{home}:::\n{others}")
+        new.replace(assign)
+
+    def send():
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=40) as smtp:
+            smtp.sendmail("sender@elsewhere.example", "moved@mx.example", "Subject: x\n\nx\n")
+
+    give(jim.pw_dir)
+    time.sleep(1.5)
+    before = len(list(Path(jim.pw_dir).glob("Maildir/new/*")))
+    send()
+    assert wait_until(lambda: len(list(Path(jim.pw_dir).glob("Maildir/new/*"))) > before)
+    give(second)
+    end = time.monotonic() + 75
+    while not (arrived.exists() and list(arrived.iterdir())):
+        assert time.monotonic() < end
+        send()
+        time.sleep(5)

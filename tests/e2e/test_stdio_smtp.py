@@ -1,10 +1,14 @@
 """ampel-smtpd --stdio: a session in a qmail host, or beside our own server."""
 
 import base64
+import fcntl
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
+import termios
 import time
 
 import pytest
@@ -134,6 +138,25 @@ def test_timeout(site):
         wire.expect(421)
         assert 0.5 < time.monotonic() - began < 10
         assert wire.is_closed()
+
+
+def test_client_reads_nothing(site):
+    """What cannot be said in time ends it: nothing more is waited for."""
+    site.control("timeoutsmtpd", "3\n")
+    ours, theirs = socket.socketpair()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    with ours, theirs, subprocess.Popen(
+        site.argv(), env=site.environment({}), stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
+    ) as process:
+        assert ours.recv(4, socket.MSG_PEEK) == b"220 "
+        before, now = -1, 0
+        while now > before:  # until a reply finds no room
+            began, before = time.monotonic(), now
+            ours.send(b"NOOP\r\n")
+            time.sleep(0.2)
+            now = int.from_bytes(fcntl.ioctl(theirs, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        assert process.wait(30) == 0
+        assert 2.5 < time.monotonic() - began < 7  # with the two seconds of its farewell
 
 
 def test_term_is_the_default(site):
@@ -282,6 +305,16 @@ def test_morercpthosts(site, recipient, code):
     cdb_make(site.control_folder / "morercpthosts.cdb", ["more.example", ".wild.example"])
     with site.session() as wire:
         refused(wire, code, recipient)
+
+
+def test_morercpthosts_that_was_cut(site):
+    """It is no reason to bounce mail for those whom it had."""
+    path = site.control_folder / "morercpthosts.cdb"
+    cdb_make(path, [f"d{i}.example" for i in range(100)])
+    os.truncate(path, 3000)
+    code, lines = site.pipe(b"QUIT\r\n")
+    assert (code, lines[0]) == (1, "421 4.3.0 unable to read controls")
+    assert site.logged("morercpthosts.cdb")
 
 
 def test_no_rcpthosts_is_closed(site):

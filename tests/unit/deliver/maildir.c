@@ -181,6 +181,44 @@ test_short_body(void **state)
 	folder_close(&f);
 }
 
+/* RFC 6532: they stand there as they are; if the message comes back they are known again. */
+static void
+test_any_script(void **state)
+{
+	static const char    expected[] = "Return-Path: <\xc3\xa4nn@far.example>\n"
+	                                  "Delivered-To: j\xc3\xb6rg@example.org\n"
+	                                  "Subject: a\n\nb\n";
+	const char          *text = simple;
+	struct folder        f;
+	struct delivery      d;
+	struct maildir_batch batch = batch_of(&d);
+	char                 name[NAME_MAX + 1], path[2 * PATH_TEXT];
+	char                 content[256] = "";
+	int                  fd;
+
+	(void)state;
+	open_inbox(&f);
+	for (uint8_t time = 1; time <= 2; time++) {
+		d = delivery_of(&f, time, text);
+		d.address = BYTES("j\xc3\xb6rg@example.org");
+		d.reverse_path = BYTES("\xc3\xa4nn@far.example");
+		maildir_deliver(&batch);
+		close(d.body);
+		if (time == 1)
+			expect_outcome(&d, OUTCOME_DELIVERED, STATUS(2, 0, 0));
+		else
+			expect_outcome(&d, OUTCOME_FAILED, STATUS(5, 4, 6));
+		text = expected;
+	}
+	assert_int_equal(count_files("Maildir/new", name), 1);
+	snprintf(path, sizeof path, "%s/Maildir/new/%s", home, name);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(read(fd, content, sizeof content), sizeof expected - 1);
+	assert_string_equal(content, expected);
+	close(fd);
+	folder_close(&f);
+}
+
 /* Sizes on both sides of every border of the pieces. */
 static void
 test_large(void **state)
@@ -278,6 +316,8 @@ main(void)
 		    test_loop, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(
 		    test_short_body, make_home, remove_home),
+		cmocka_unit_test_setup_teardown(
+		    test_any_script, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(
 		    test_large, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(

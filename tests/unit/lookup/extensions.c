@@ -575,6 +575,32 @@ a_process_that_says_nothing_is_try_later(void **state)
 	assert_told(told, EXTENSION_TRY_LATER);
 }
 
+/* He may have got another home, or uid: then another process serves him. */
+static void
+who_serves_is_asked_again_after_a_minute(void **state)
+{
+	(void)state;
+	ask(0, "joe", "list");
+	serve("joe", 1);
+	answer(1, receive(1, "joe", "list"), EXTENSION_YES);
+	now_ms += 60 * 1000 - 1;
+	ask(1, "joe", "second");
+	answer(1, receive(1, "joe", "second"), EXTENSION_YES);
+	assert_int_equal(w.n_wants, 1);
+	now_ms++;
+	ask(2, "joe", "third");
+	assert_int_equal(w.n_wants, 2);
+	serve("joe", 2);
+	answer(2, receive(2, "joe", "third"), EXTENSION_NO);
+	assert_told(&w.told[2], EXTENSION_NO);
+	/* it is the same one */
+	now_ms += 60 * 1000;
+	ask(3, "joe", "fourth");
+	deliver_for("joe", WANT_READY, 2);
+	answer(2, receive(2, "joe", "fourth"), EXTENSION_YES);
+	assert_told(&w.told[3], EXTENSION_YES);
+}
+
 /* A stopped process has one question at a time, not as many as there may be. */
 static void
 a_silent_process_has_one_question_at_a_time(void **state)
@@ -660,6 +686,7 @@ main(void)
 		TEST(questions_are_bounded),
 		TEST(names_are_checked),
 		TEST(a_process_that_says_nothing_is_try_later),
+		TEST(who_serves_is_asked_again_after_a_minute),
 		TEST(a_silent_process_has_one_question_at_a_time),
 		TEST(accounts_that_wait_in_vain_leave_room_for_others),
 	};

@@ -67,6 +67,8 @@ what_a_recipient_gets(void **state)
 		    "\"my list-joe=example.net\"@example.org" },
 		{ "list-@example.org-@[]", "joe@[192.0.2.1]",
 		    "\"list-joe=[192.0.2.1]\"@example.org" },
+		{ "list-@[tag:a@b]-@[]", "joe@[tag:c@d]",
+		    "\"list-joe=[tag:c@d]\"@[tag:a@b]" },
 		{ "list-@example.org-@[]", "Postmaster", "list-Postmaster@example.org" },
 		/* others stay what they are */
 		{ "", "joe@example.net", "" },
