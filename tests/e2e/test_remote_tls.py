@@ -9,7 +9,7 @@ import pytest
 
 import certificates
 from mx import CLOSE, RESET, STALL, server_tls
-from test_remote import DEFERRED, DELIVERED, check, mx, remote  # noqa: F401
+from test_remote import DEFERRED, DELIVERED, check, eventually, mx, remote  # noqa: F401
 from test_remote_dns import deliver
 
 
@@ -190,6 +190,7 @@ def test_implicit_fails(verifying, mx):
     server = mx(port=465)
     r = verifying(named(server), zone={"mx.far.example A": [server.address]}, remote_timeout="1s")
     check(deliver(r)[0], DEFERRED, "4.7.5")
+    eventually(lambda: server.bad_lines)  # heard by a thread of its own
     assert server.bad_lines.pop().startswith(b"\x16\x03")  # a ClientHello
 
 

@@ -244,8 +244,9 @@ PARTS = [] if IS_ALL else ["-p", "-s", "-f", "-P", "-S", "-U"]
 HARMLESS = ("OK", "INFO", "LOW", "DEBUG")
 
 
-# It says so when a connection of its own took too long: then nothing is known, and it is asked again.
+# It says so when a connection of its own took too long, on a busy machine: of that nothing is known.
 UNKNOWN = "check failed because of connect problem"
+UNKNOWN_MAX = 2
 
 
 def run_testssl(server, listener, out):
@@ -266,12 +267,12 @@ def run_testssl(server, listener, out):
 @pytest.mark.parametrize("listener", LOOKED_AT)
 def test_testssl_finds_nothing_above_low(server, listener, tmp_path):
     found = run_testssl(server, listener, tmp_path / "out.json")
-    if any(UNKNOWN in f["finding"] for f in found):
-        found = run_testssl(server, listener, tmp_path / "out.json")
-    assert len(found) > 40, "it did not run to its end"
+    known = [f for f in found if UNKNOWN not in f["finding"]]
+    assert len(known) > 40, "it did not run to its end"
+    assert len(known) >= len(found) - UNKNOWN_MAX, "it could not look at much"
     bad = [
         f"{f['severity']} {f['id']}: {f['finding']}"
-        for f in found
+        for f in known
         if f["severity"] not in HARMLESS and not f["id"].split(" ")[0].startswith(OF_THE_TEST)
     ]
     assert not bad, "\n".join(bad)
